@@ -1,0 +1,8 @@
+"""``python -m compat_shim``."""
+
+import sys
+
+from compat_shim.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

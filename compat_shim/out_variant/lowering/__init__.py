@@ -1,0 +1,7 @@
+"""Inductor's lowering of a functional op to its out variant, one path for one and for several outputs.
+
+How a call flows: ``FallbackKernel.create`` (wrapped in ``create.py``) asks ``decide.py`` whether
+the call may be lowered; if so a node of ``nodes.py`` is made, which emits its line through
+``codegen.py``. ``cache_key.py`` makes a compiled graph depend on the pairs. What differs between
+releases of torch is in ``releases.py`` alone.
+"""

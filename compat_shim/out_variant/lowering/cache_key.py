@@ -1,0 +1,47 @@
+"""What a compiled graph depends on besides what torch's cache keys hold.
+
+The FX graph cache and the AOTAutograd cache key a graph by its ops, torch's files and the
+configuration, but not by the overloads that exist, their tags, or patches. So the key gets one
+more part: the shim's version and every pair of the process. A process without the shim has keys
+without that part, and two processes with other pairs have other keys.
+
+All pairs count, not only those of the graph's own ops: the ops of its backward graph are not yet
+known when the AOTAutograd key is made.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from compat_shim.out_variant import pairing
+from compat_shim.patching.log import logger
+from compat_shim.shim import VERSION
+
+# Counts changes of the generated code that a change of the pairs or of VERSION does not show.
+CODEGEN_VERSION = 1
+
+
+def salt() -> str:
+    """The part of the key: equal in two processes that lower every op alike."""
+    pairs = sorted(pair.describe() for pair in pairing.all_pairs())
+    text = "\n".join([VERSION, str(CODEGEN_VERSION), *pairs])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def wrap_hash_details(original: Callable[..., None]) -> Callable[..., None]:
+    """``FxGraphHashDetails.__init__`` (and so ``AOTAutogradCacheDetails``) with one more attribute."""
+
+    def init(self: Any, *args: Any, **kwargs: Any) -> None:
+        original(self, *args, **kwargs)
+        try:
+            self.compat_shim = salt()
+        except Exception:
+            # Without the salt the key could hit code for other pairs; a key that is new every
+            # time only misses.
+            logger.exception("compat_shim: the pairs of this process cannot be listed; no cache hits")
+            self.compat_shim = uuid.uuid4().hex
+
+    return init

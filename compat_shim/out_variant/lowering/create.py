@@ -1,0 +1,106 @@
+"""Where calls enter: ``FallbackKernel.create``, wrapped.
+
+The original runs in any case, with a stand-in for its class. It prepares the arguments and runs
+the fake kernel as always, then asks the class for the kernel's device. There the stand-in has
+seen all that a decision needs and the original has made no node yet: either the out variant's
+node is made and the original is left, or the original goes on and makes torch's own fallback.
+"""
+
+from __future__ import annotations
+
+import contextvars
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch._inductor import ir
+
+from compat_shim.out_variant import pairing
+from compat_shim.out_variant.lowering import decide, nodes, releases
+
+# True while a call that has a pair is in the original, so that upstream's own lowering (2.12 on)
+# does not take what we declined.
+upstream_declines: contextvars.ContextVar[bool] = contextvars.ContextVar("upstream_declines", default=False)
+
+
+class _Lowered(Exception):
+    """Leaves the original ``create`` with the outputs of the out variant's node."""
+
+    def __init__(self, outputs: Any) -> None:
+        self.outputs = outputs
+
+
+class _StandIn:
+    """What the original ``create`` sees as its class: the class, and a look at what passes."""
+
+    def __init__(self, cls: type[ir.FallbackKernel], pair: pairing.Pair) -> None:
+        self._cls = cls
+        self._pair = pair
+        self._processed: Any = None
+        self._example_inputs: list[Any] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._cls, name)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> ir.FallbackKernel:
+        return self._cls(*args, **kwargs)
+
+    def process_kernel(self, kernel: Any, *args: Any, **kwargs: Any) -> Any:
+        def seen(*example_args: Any, **example_kwargs: Any) -> Any:
+            self._example_inputs = torch.utils._pytree.tree_leaves((example_args, example_kwargs))
+            return kernel(*example_args, **example_kwargs)
+
+        # All that the original does with the kernel is to call it on fake tensors.
+        self._processed = self._cls.process_kernel(seen, *args, **kwargs)
+        return self._processed
+
+    def find_device(self, tensor_args: Any, example_output: Any) -> Any:
+        device = self._cls.find_device(tensor_args, example_output)
+        *_, unbacked = releases.result_of(self._processed)
+        reason = decide.before_fake(self._pair, device) or decide.after_fake(
+            self._pair, example_output, self._example_inputs, unbacked
+        )
+        if reason is not None:
+            decide.count(f"declined: {reason.name}")
+            return device
+        node = nodes.ExternKernelMultiOut(self._pair, device, self._processed)
+        decide.count("lowered")
+        outputs = node.out_buffers
+        raise _Lowered(type(example_output)(outputs) if isinstance(example_output, (tuple, list)) else outputs[0])
+
+
+def wrap_create(original: Callable[..., Any]) -> Callable[..., Any]:
+    """``FallbackKernel.create`` that lowers a call to its out variant where that is right."""
+
+    def create(cls: type[ir.FallbackKernel], kernel: Any, *args: Any, **kwargs: Any) -> Any:
+        pair = _pair_of(kernel)
+        if pair is None:
+            return original(cls, kernel, *args, **kwargs)
+        token = upstream_declines.set(True)
+        try:
+            if cls is not ir.FallbackKernel:
+                # A kernel of another kind (an effectful op's, a collective's) keeps its class.
+                decide.count(f"declined: {decide.Decline.EFFECTS.name}")
+                return original(cls, kernel, *args, **kwargs)
+            return original(_StandIn(cls, pair), kernel, *args, **kwargs)
+        except _Lowered as lowered:
+            return lowered.outputs
+        finally:
+            upstream_declines.reset(token)
+
+    return create
+
+
+def _pair_of(kernel: Any) -> pairing.Pair | None:
+    if not isinstance(kernel, torch._ops.OpOverload) or kernel.namespace in pairing.BUILTIN:
+        return None
+    return pairing.find_pair(kernel)
+
+
+def wrap_discovery(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Upstream's look-ups (2.12 on), which find nothing while a call of ours is in the original."""
+
+    def lookup(op: Any) -> Any:
+        return None if upstream_declines.get() else original(op)
+
+    return lookup

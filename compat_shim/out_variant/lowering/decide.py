@@ -1,0 +1,115 @@
+"""May this call be lowered to its out variant? A decision with a reason, before any node is made."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch._dynamo.utils import counters
+
+from compat_shim.out_variant.lowering import releases
+from compat_shim.out_variant.pairing import Pair
+
+COUNTER = "compat_shim"
+
+
+class Decline(enum.Enum):
+    """Why a call that has an out variant keeps torch's own fallback. The value says it in words."""
+
+    CPP_WRAPPER = "the graph is compiled with the C++ wrapper or AOTInductor"
+    FX_WRAPPER = "the graph is compiled with the FX wrapper"
+    CUSTOM_CODEGEN = "the op has a custom wrapper codegen"
+    EFFECTS = "the op is called for an effect or in another kernel's place"
+    DATA_DEPENDENT = "the size of an output depends on data"
+    NOT_TENSORS = "the fake kernel returns something other than one Tensor for each out argument"
+    LAYOUT = "an output is not a plain strided tensor"
+    OVERLAP = "an output's strides make its elements overlap"
+    ALIAS = "an output shares storage with another output or with an input"
+
+
+def count(event: str) -> None:
+    """Count an event in ``torch._dynamo.utils.counters["compat_shim"]``."""
+    counters[COUNTER][event] += 1
+
+
+def before_fake(pair: Pair, device: torch.device | None) -> Decline | None:
+    """The reasons that need no fake outputs."""
+    kind = releases.wrapper_kind(device)
+    if kind != "python":
+        return Decline.CPP_WRAPPER if kind == "cpp" else Decline.FX_WRAPPER
+    if releases.has_custom_codegen(pair.functional):
+        return Decline.CUSTOM_CODEGEN
+    return None
+
+
+def after_fake(pair: Pair, example_output: Any, example_inputs: Sequence[Any], unbacked: Any) -> Decline | None:
+    """The reasons that the fake outputs show.
+
+    Args:
+        example_output: what the functional op's fake kernel returned.
+        example_inputs: the fake tensors among the arguments that it was given.
+        unbacked: the symbols that the outputs define, if any.
+    """
+    if unbacked:
+        return Decline.DATA_DEPENDENT
+    outputs = list(example_output) if isinstance(example_output, (tuple, list)) else [example_output]
+    if len(outputs) != len(pair.out_names) or not all(isinstance(value, torch.Tensor) for value in outputs):
+        return Decline.NOT_TENSORS
+    if not all(_is_plain(output) for output in outputs):
+        return Decline.LAYOUT
+    if any(_may_overlap(output) for output in outputs):
+        return Decline.OVERLAP
+    storages = [_storage(tensor) for tensor in outputs]
+    taken = {_storage(tensor) for tensor in example_inputs if isinstance(tensor, torch.Tensor)}
+    if len(set(storages)) < len(storages) or not taken.isdisjoint(storages):
+        return Decline.ALIAS
+    return None
+
+
+def _is_plain(tensor: torch.Tensor) -> bool:
+    return (
+        tensor.layout is torch.strided
+        and not tensor.is_quantized
+        and not tensor.is_conj()
+        and not tensor.is_neg()
+        and tensor.device.type != "meta"
+    )
+
+
+def _storage(tensor: torch.Tensor) -> int:
+    if tensor.layout is not torch.strided:
+        return id(tensor)
+    return tensor.untyped_storage()._cdata
+
+
+def _may_overlap(tensor: torch.Tensor) -> bool:
+    """Whether two elements may share memory. True also where symbolic strides leave it open."""
+    from torch.fx.experimental.symbolic_shapes import statically_known_true
+
+    if any(statically_known_true(size == 0) for size in tensor.shape):
+        return False
+    dims = [
+        (size, stride)
+        for size, stride in zip(tensor.shape, tensor.stride())
+        if not statically_known_true(size == 1)
+    ]
+    # From the innermost dimension on, each stride must step over all that those below it span.
+    # A dense tensor's strides are products of its sizes, so `extent` is compared without
+    # evaluating a symbol; `span`, the exact bound, serves the odd padded one.
+    span: Any = 1
+    extent: Any = 1
+    for size, stride in sorted(dims, key=lambda dim: _hint(dim[1])):
+        if not (statically_known_true(stride >= extent) or statically_known_true(stride >= span)):
+            return True
+        span = span + (size - 1) * stride
+        extent = size * stride
+    return False
+
+
+def _hint(value: Any) -> float:
+    if isinstance(value, int):
+        return value
+    hint = value.node.hint if value.node.has_hint() else None
+    return float("inf") if hint is None else hint

@@ -1,0 +1,134 @@
+"""What differs between releases of torch's Inductor, behind one interface.
+
+Each function asks torch what it has; none asks for its version. The comments name the releases.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch._inductor import ir
+from torch._inductor.codegen import wrapper as wrapper_module
+from torch._inductor.virtualized import V
+
+# Lines of the wrapper are objects with this base since 2.8; before, strings or planning lines.
+WrapperLine: type = getattr(wrapper_module, "WrapperLine", object)
+
+
+@functools.cache
+def _allocation_asks_should_allocate() -> bool:
+    # 2.6 skips the allocation of whatever a FallbackKernel defines; 2.7 on asks the buffer.
+    names = wrapper_module.PythonWrapperCodegen.codegen_allocation.__code__.co_names
+    return "should_allocate" in names
+
+
+def allocate(wrapper: Any, buffer: ir.Buffer) -> None:
+    """Emit the allocation of an out buffer, if it has none yet."""
+    if _allocation_asks_should_allocate():
+        wrapper.codegen_allocation(buffer)
+        return
+    if buffer in _allocated_by_us(wrapper):
+        return
+    _allocated_by_us(wrapper).append(buffer)
+    wrapper.allocated.add(buffer.get_name())
+    wrapper.writeline(wrapper_module.AllocateLine(wrapper, buffer))
+
+
+def scheduler_allocates() -> bool:
+    """Whether the scheduler has emitted the allocation of live out buffers before ``codegen``."""
+    return _allocation_asks_should_allocate()
+
+
+def _allocated_by_us(wrapper: Any) -> list[ir.Buffer]:
+    buffers: list[ir.Buffer] = vars(wrapper).setdefault("_compat_shim_allocated", [])
+    return buffers
+
+
+def emit(wrapper: Any, line: Any) -> None:
+    """Add a line to the wrapper's body."""
+    # Before 2.8 only strings and planning lines may be added. A call names its buffers, and a
+    # reused buffer keeps its name, so the text may be made at once there.
+    wrapper.writeline(line if WrapperLine is not object else line.text())
+
+
+def result_of(processed: Any) -> tuple[Any, Any, Any, Any, Any]:
+    """``process_kernel``'s result: example output, tensor and other arguments, unflatten, symbols."""
+    if isinstance(processed, tuple):  # up to 2.13
+        return processed  # type: ignore[return-value]
+    return (  # ProcessKernelResult, from 2.14 on
+        processed.example_output,
+        processed.tensor_args,
+        processed.non_tensor_args,
+        processed.unflatten_args,
+        processed.unbacked_bindings,
+    )
+
+
+def has_custom_codegen(op: Any) -> bool:
+    """Whether a custom wrapper codegen is registered for ``op`` (torch 2.11 on)."""
+    table: dict[str, Any] = getattr(wrapper_module, "CUSTOM_EXTERN_KERNEL_CODEGEN", {})
+    return kernel_name(op) in table
+
+
+def kernel_name(op: Any) -> str:
+    """How generated Python code names an overload, for example ``torch.ops.ns.op.out``."""
+    namespace, _, name = op._schema.name.partition("::")
+    return f"torch.ops.{namespace}.{name}.{op._overloadname}"
+
+
+def wrapper_kind(device: torch.device | None) -> str:
+    """Which wrapper the graph is compiled to: ``"python"``, ``"cpp"`` or ``"fx"``."""
+    if V.graph.cpp_wrapper or V.graph.aot_mode:
+        return "cpp"
+    if getattr(V.graph, "fx_wrapper", False):  # from 2.9 on
+        return "fx"
+    # On 2.8 the FX wrapper is chosen by registering it for a device.
+    fx = sys.modules.get("torch._inductor.codegen.wrapper_fxir")
+    if fx is not None and device is not None:
+        from torch._inductor.codegen.common import get_wrapper_codegen_for_device
+
+        registered: Any = get_wrapper_codegen_for_device(device.type, False)
+        if isinstance(registered, type) and issubclass(registered, fx.WrapperFxCodegen):
+            return "fx"
+    return "python"
+
+
+SymbolUses = Callable[..., Any]
+
+
+def add_layout_symbols(cls: type[ir.FallbackKernel]) -> None:
+    """Make a kernel report the symbols in its out buffers' layouts, which it has allocated.
+
+    Asked through ``get_unbacked_symbol_uses()`` up to 2.7 and ``get_free_symbol_uses(...)``
+    from 2.8 on; the method that the release has is overridden.
+    """
+    for name in ("get_free_symbol_uses", "get_unbacked_symbol_uses"):
+        inherited = getattr(cls, name, None)
+        if inherited is not None:
+            setattr(cls, name, _with_layouts(name, inherited))
+
+
+def _with_layouts(name: str, inherited: SymbolUses) -> SymbolUses:
+    def symbol_uses(self: Any, *args: Any, **kwargs: Any) -> Any:
+        uses = inherited(self, *args, **kwargs)
+        for buffer in self.out_buffers:
+            layout_uses = getattr(buffer.layout, name, None)
+            if layout_uses is not None:
+                uses = uses | layout_uses(*args, **kwargs)
+            else:
+                uses = uses | _symbols(buffer.layout, *args, **kwargs)
+        return uses
+
+    symbol_uses.__name__ = name
+    return symbol_uses
+
+
+def _symbols(layout: Any, unbacked_only: bool = True) -> Any:
+    from torch.fx.experimental.symbolic_shapes import free_symbols, free_unbacked_symbols
+
+    collect = free_unbacked_symbols if unbacked_only else free_symbols
+    return collect(layout.size) | collect(layout.stride)

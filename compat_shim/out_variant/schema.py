@@ -1,0 +1,94 @@
+"""What two schemas must have in common for one op to be the out variant of the other.
+
+Nothing here calls an op or knows a release: it compares ``torch._C.FunctionSchema`` objects.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+OUT_TYPES = ("Tensor", "Optional[Tensor]")
+
+
+def is_out(argument: Any) -> bool:
+    """Whether an argument of a schema is written to: ``Tensor(a!) out`` or ``Tensor! out``."""
+    return argument.alias_info is not None and argument.alias_info.is_write
+
+
+def out_arguments(schema: Any) -> list[Any]:
+    """The arguments that the op writes to, in the schema's order."""
+    return [argument for argument in schema.arguments if is_out(argument)]
+
+
+def inputs(schema: Any) -> list[Any]:
+    """The arguments that the op does not write to, in the schema's order."""
+    return [argument for argument in schema.arguments if not is_out(argument)]
+
+
+def is_functional(schema: Any) -> bool:
+    """Whether the op writes to no argument and is not named like an in-place op (``name_``)."""
+    return not schema.name.endswith("_") and not out_arguments(schema)
+
+
+def returns_match(schema: Any) -> bool:
+    """Whether an out variant returns nothing, or its out arguments in order (by their aliases)."""
+    outs = out_arguments(schema)
+    if not schema.returns:
+        return True
+    if len(schema.returns) != len(outs):
+        return False
+    return all(
+        returned.alias_info is not None and returned.alias_info.before_set == out.alias_info.before_set
+        for returned, out in zip(schema.returns, outs)
+    )
+
+
+def input_mismatches(functional: Any, out: Any) -> list[str]:
+    """How the inputs of two schemas differ; empty if names, types, order and defaults agree."""
+    left, right = inputs(functional), inputs(out)
+    found = [
+        _difference(mine, theirs)
+        for mine, theirs in zip(left, right)
+        if (mine.name, str(mine.type), mine.default_value) != (theirs.name, str(theirs.type), theirs.default_value)
+    ]
+    found += [f"input {extra.name!r} is missing from the out variant" for extra in left[len(right) :]]
+    found += [f"the functional op has no input {extra.name!r}" for extra in right[len(left) :]]
+    return found
+
+
+def mismatches(functional: Any, out: Any) -> list[str]:
+    """Why ``out`` is not an out variant of ``functional`` that can be called in its place.
+
+    Returns:
+        Reasons in words; empty if it is one.
+    """
+    found: list[str] = []
+    if not is_functional(functional):
+        found.append("the functional op writes to an argument or is named like an in-place op")
+    if any(returned.alias_info is not None for returned in functional.returns):
+        found.append("the functional op returns an alias of an argument")
+    if not functional.returns:
+        found.append("the functional op returns nothing")
+    bad_returns = [str(returned.type) for returned in functional.returns if str(returned.type) != "Tensor"]
+    if bad_returns:
+        found.append(f"the functional op returns {', '.join(bad_returns)}, not only Tensors")
+    found += input_mismatches(functional, out)
+    outs = out_arguments(out)
+    if len(outs) != len(functional.returns):
+        found.append(f"it writes to {len(outs)} arguments, but {len(functional.returns)} are returned")
+    found += [
+        f"out argument {argument.name!r} is a {argument.type}, not a Tensor"
+        for argument in outs
+        if str(argument.type) not in OUT_TYPES
+    ]
+    if not returns_match(out):
+        found.append("it returns something other than nothing or its out arguments in order")
+    return found
+
+
+def _difference(mine: Any, theirs: Any) -> str:
+    if mine.name != theirs.name:
+        return f"input {mine.name!r} is named {theirs.name!r} in the out variant"
+    if str(mine.type) != str(theirs.type):
+        return f"input {mine.name!r} is a {mine.type} and a {theirs.type} in the out variant"
+    return f"input {mine.name!r} has default {mine.default_value!r} and {theirs.default_value!r} in the out variant"

@@ -1,0 +1,1 @@
+"""The patch engine: patches as data, features as atomic units, exact undo."""

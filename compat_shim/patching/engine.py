@@ -1,0 +1,266 @@
+"""The engine: plan each feature once its modules are imported, verify it, commit it or leave it.
+
+A feature is committed whole. If one of its patches does not fit, none is applied; if applying
+one raises, those before it go back, last in first out.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import sys
+import threading
+
+from compat_shim.env import Settings
+from compat_shim.patching import fingerprint
+from compat_shim.patching.errors import ShimError
+from compat_shim.patching.import_hook import ImportHook
+from compat_shim.patching.log import debug, warn
+from compat_shim.patching.patch import Feature, Finding, Patch, Undo, Verdict
+from compat_shim.release import Release, installed, within
+
+
+@dataclasses.dataclass
+class Plan:
+    """One feature in this process: its verdict, its patches' findings and what undoes them."""
+
+    feature: Feature
+    finding: Finding = Finding(Verdict.PENDING)
+    patches: dict[str, Finding] = dataclasses.field(default_factory=dict)
+    release: str | None = None
+    undo: list[tuple[str, Undo]] = dataclasses.field(default_factory=list)
+
+
+class Engine:
+    """Plans and commits the features of one process."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        features: tuple[Feature, ...] | None = None,
+        release: Release | None = None,
+    ) -> None:
+        if features is None:
+            from compat_shim.features import FEATURES as features
+        self.settings = settings
+        self.release = release or installed() or Release("unknown")
+        self.plans = {feature.id: Plan(feature) for feature in features}
+        self._lock = threading.RLock()
+        self._hook: ImportHook | None = None
+        self._imported: set[str] = set()
+        self._fingerprints: dict[str, dict[str, str | None]] = {}
+        self._broken_file: str | None = None
+        try:
+            self._fingerprints = fingerprint.load()
+        except ValueError as error:
+            self._broken_file = str(error)
+
+    @property
+    def known_releases(self) -> tuple[str, ...]:
+        return tuple({name: None for recorded in self._fingerprints.values() for name in recorded})
+
+    def start(self, imported: tuple[str, ...] = ()) -> None:
+        """Commit the features whose modules are there; wait for the modules of the others.
+
+        ``imported`` names modules whose code has run although their import is not over yet.
+        """
+        with self._lock:
+            self._imported.update(imported)
+            wanted = [name for plan in self.plans.values() for name in plan.feature.modules()]
+            self._hook = ImportHook([name for name in wanted if not self._ready(name)], self._on_import)
+            self._hook.install()
+            self._advance()
+
+    def stop(self) -> None:
+        """Undo everything, last in first out."""
+        with self._lock:
+            if self._hook is not None:
+                self._hook.remove()
+                self._hook = None
+            for plan in reversed(self.plans.values()):
+                _roll_back(plan, self.settings)
+                plan.finding = Finding(Verdict.DISABLED, found="deactivated")
+
+    def import_all(self) -> None:
+        """Import every module that a feature waits for, so that each feature gets its verdict."""
+        for plan in self.plans.values():
+            for name in plan.feature.modules():
+                try:
+                    importlib.import_module(name)
+                except ImportError as error:
+                    debug(self.settings, "%s: module %s cannot be imported: %s", plan.feature.id, name, error)
+        with self._lock:
+            self._advance(imports_done=True)
+
+    def _on_import(self, name: str) -> None:
+        with self._lock:
+            self._imported.add(name)
+            self._advance()
+
+    def _ready(self, name: str) -> bool:
+        if name in self._imported:
+            return True
+        module = sys.modules.get(name)
+        return module is not None and not getattr(getattr(module, "__spec__", None), "_initializing", False)
+
+    def _advance(self, imports_done: bool = False) -> None:
+        for plan in self.plans.values():
+            if plan.finding.verdict is not Verdict.PENDING:
+                continue
+            try:
+                self._decide(plan, imports_done)
+            except ShimError:
+                raise
+            except Exception as error:  # a bug of ours must not reach the user's import
+                plan.finding = Finding(Verdict.FAILED, "no error", repr(error))
+            self._announce(plan)
+
+    def _decide(self, plan: Plan, imports_done: bool) -> None:
+        feature = plan.feature
+        if feature.id not in self.settings.features:
+            plan.finding = Finding(Verdict.DISABLED, found="COMPAT_SHIM_FEATURES leaves it out")
+            return
+        for needed in feature.requires:
+            verdict = self.plans[needed].finding.verdict
+            if verdict is Verdict.PENDING:
+                return
+            if not verdict.good:
+                plan.finding = Finding(Verdict.DISABLED, f"feature {needed!r}", f"it is {verdict.value}")
+                return
+        if self._broken_file is not None:
+            plan.finding = Finding(Verdict.UNVERIFIABLE, "a readable fingerprint file", self._broken_file)
+            return
+        candidates = self.release.candidates(self.known_releases)
+        if not candidates:
+            known = self.known_releases
+            plan.finding = Finding(
+                Verdict.UNKNOWN_RELEASE,
+                f"torch {known[0]} to {known[-1]}" if known else "a recorded release",
+                f"torch {self.release.version}",
+            )
+            return
+        for name in feature.imports:
+            try:
+                importlib.import_module(name)
+            except ImportError:
+                continue  # torch has no such module: a patch may add it
+        if not imports_done and not all(self._ready(name) for name in self._needed_modules(plan, candidates[0])):
+            return
+        self._verify_and_commit(plan, candidates)
+
+    def _needed_modules(self, plan: Plan, release: str) -> list[str]:
+        return [name for patch in _relevant(plan.feature, release) for name in patch.modules]
+
+    def _verify_and_commit(self, plan: Plan, candidates: tuple[str, ...]) -> None:
+        best: dict[str, Finding] = {}
+        for release in candidates:
+            findings = self._verify(plan.feature, release)
+            if all(finding.verdict.good for finding in findings.values()):
+                plan.release, plan.patches = release, findings
+                self._commit(plan)
+                return
+            if not best or _bad_count(findings) < _bad_count(best):
+                best, plan.release = findings, release
+        plan.patches = best
+        worst = next(finding for finding in best.values() if not finding.verdict.good)
+        verdict = worst.verdict
+        if verdict is Verdict.DRIFTED and candidates != (_base_version(self.release),):
+            verdict = Verdict.UNKNOWN_RELEASE  # a build that no tested release matches
+        plan.finding = Finding(verdict, worst.expected, worst.found)
+        # None is applied, so none may say so.
+        plan.patches = {
+            name: finding
+            if finding.verdict is not Verdict.APPLIED
+            else Finding(Verdict.DISABLED, found="another patch of the feature does not fit")
+            for name, finding in best.items()
+        }
+
+    def _verify(self, feature: Feature, release: str) -> dict[str, Finding]:
+        findings: dict[str, Finding] = {}
+        relevant = _relevant(feature, release)
+        for patch in feature.patches:
+            if patch not in relevant:
+                findings[patch.id] = Finding(Verdict.NATIVE, found=f"not needed on {release}")
+                continue
+            finding = patch.look()
+            if finding.verdict is Verdict.APPLIED:
+                for target in patch.fingerprinted():
+                    finding = self._compare(target, release)
+                    if finding.verdict is not Verdict.APPLIED:
+                        break
+            findings[patch.id] = finding
+        return findings
+
+    def _compare(self, target: str, release: str) -> Finding:
+        recorded = self._fingerprints.get(target, {})
+        expected = recorded.get(release)
+        shown = f"{target} as in torch {release} ({expected or 'absent'})"
+        try:
+            raw = fingerprint.find(target)
+        except LookupError as error:
+            if release in recorded and expected is None:
+                return Finding(Verdict.APPLIED)  # the release has none, and neither has this torch
+            return Finding(Verdict.DRIFTED, shown, str(error))
+        function = fingerprint.function_of(raw)
+        if function is None:
+            return Finding(Verdict.FOREIGN_PATCH, shown, f"{type(raw).__name__} object, not a function")
+        module = fingerprint.split(target)[0]
+        if fingerprint.defined_in(function) != module or hasattr(function, "__wrapped__"):
+            found = f"{function.__qualname__} from {fingerprint.defined_in(function)}"
+            return Finding(Verdict.FOREIGN_PATCH, shown, found)
+        try:
+            found = fingerprint.hash_of(function)
+        except fingerprint.Unverifiable as error:
+            return Finding(Verdict.UNVERIFIABLE, shown, str(error))
+        if found != expected:
+            return Finding(Verdict.DRIFTED, shown, found)
+        return Finding(Verdict.APPLIED)
+
+    def _commit(self, plan: Plan) -> None:
+        for patch in plan.feature.patches:
+            if plan.patches[patch.id].verdict is not Verdict.APPLIED:
+                continue
+            try:
+                plan.undo.append((patch.id, patch.apply()))
+            except Exception as error:
+                _roll_back(plan, self.settings)
+                plan.patches[patch.id] = Finding(Verdict.FAILED, "it applies", repr(error))
+                plan.finding = Finding(Verdict.FAILED, f"patch {patch.id!r} applies", repr(error))
+                return
+        plan.finding = Finding(Verdict.APPLIED if plan.undo else Verdict.NATIVE)
+        debug(self.settings, "%s: %s on torch %s", plan.feature.id, plan.finding.verdict.value, plan.release)
+
+    def _announce(self, plan: Plan) -> None:
+        verdict = plan.finding.verdict
+        if verdict in (Verdict.PENDING, Verdict.DISABLED) or verdict.good:
+            return
+        message = (
+            f"{plan.feature.id}: {verdict.value}: found {plan.finding.found}, expected"
+            f" {plan.finding.expected}; torch {self.release.version} behaves as shipped here; see"
+            " `python -m compat_shim status`, or set COMPAT_SHIM=off"
+        )
+        if self.settings.mode == "strict":
+            raise ShimError(message)
+        warn(self.settings, message)
+
+
+def _relevant(feature: Feature, release: str) -> list[Patch]:
+    return [patch for patch in feature.patches if within(release, patch.first, patch.last)]
+
+
+def _bad_count(findings: dict[str, Finding]) -> int:
+    return sum(not finding.verdict.good for finding in findings.values())
+
+
+def _base_version(release: Release) -> str:
+    return release.parsed.base_version if release.parsed and not release.parsed.is_prerelease else ""
+
+
+def _roll_back(plan: Plan, settings: Settings) -> None:
+    while plan.undo:
+        name, undo = plan.undo.pop()
+        try:
+            undo()
+        except Exception as error:
+            warn(settings, f"{plan.feature.id}: patch {name!r} stays: {error}")
+            plan.patches[name] = Finding(Verdict.FOREIGN_PATCH, "our own replacement", str(error))

@@ -1,0 +1,5 @@
+"""The errors that the shim raises of its own accord."""
+
+
+class ShimError(RuntimeError):
+    """A feature could not be applied, and ``COMPAT_SHIM=strict`` asks for an error."""

@@ -1,0 +1,186 @@
+"""Fingerprints: a hash of the source of each function that a patch replaces or relies on.
+
+``fingerprints.json`` beside this file holds, for each target and each tested torch release, the
+hash of that function, or ``null`` where the release has no such function. It is generated:
+``python -m compat_shim.patching.fingerprint --update`` records the installed torch.
+
+The hash is that of the *code object's* own source. ``inspect.getsource`` of a function follows
+``__wrapped__``, so somebody's decorated replacement would pass for the original.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib
+import inspect
+import json
+import linecache
+import sys
+import types
+import weakref
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+FILE = Path(__file__).with_name("fingerprints.json")
+
+
+class Unverifiable(Exception):
+    """The source of a function cannot be read, so it cannot be compared."""
+
+
+def split(target: str) -> tuple[str, str]:
+    """``"torch._inductor.ir:FallbackKernel.create"`` → module name and qualified name."""
+    module, _, qualname = target.partition(":")
+    return module, qualname
+
+
+def find_owner(target: str) -> tuple[Any, str]:
+    """The object that holds the target, and the attribute's name. Walks no inherited names.
+
+    Raises:
+        LookupError: the module is not imported, or the path to the target is not there.
+    """
+    module_name, qualname = split(target)
+    owner: Any = sys.modules.get(module_name)
+    if owner is None:
+        raise LookupError(f"module {module_name} is not imported")
+    *parents, name = qualname.split(".")
+    for parent in parents:
+        if parent not in vars(owner):
+            raise LookupError(f"{module_name} has no {'.'.join(parents)}")
+        owner = vars(owner)[parent]
+    return owner, name
+
+
+def find(target: str) -> Any:
+    """The raw object at the target, for example a ``classmethod`` object.
+
+    Raises:
+        LookupError: it is not there.
+    """
+    owner, name = find_owner(target)
+    if name not in vars(owner):
+        raise LookupError(f"{target} does not exist")
+    return vars(owner)[name]
+
+
+# Our replacements → the functions they replaced. Not an attribute of the replacement:
+# functools.wraps copies those, so a foreign patch on top of ours would pass for ours.
+replaced: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
+
+
+def function_of(raw: Any) -> types.FunctionType | None:
+    """The plain function in ``raw`` (a function, classmethod, staticmethod), or None.
+
+    Beneath a replacement of ours it is the function that was there before.
+    """
+    if isinstance(raw, (classmethod, staticmethod)):
+        raw = raw.__func__
+    while isinstance(raw, types.FunctionType) and raw in replaced:
+        raw = replaced[raw]
+    # torch caches some methods by decorators that keep the function under __wrapped__. Only a
+    # wrapper defined in torch itself is opened: a foreign one must not pass for the original.
+    while isinstance(raw, types.FunctionType) and hasattr(raw, "__wrapped__"):
+        if not _is_torch(raw):
+            return raw
+        raw = raw.__wrapped__
+    return raw if isinstance(raw, types.FunctionType) else None
+
+
+def _is_torch(function: types.FunctionType) -> bool:
+    return str(function.__globals__.get("__name__", "")).partition(".")[0] == "torch"
+
+
+def defined_in(function: types.FunctionType) -> str:
+    """The module whose file the function's code comes from, as far as can be told."""
+    return str(function.__globals__.get("__name__", function.__code__.co_filename))
+
+
+def hash_of(function: types.FunctionType) -> str:
+    """The fingerprint of a function.
+
+    Raises:
+        Unverifiable: its source cannot be read.
+    """
+    code = function.__code__
+    try:
+        # The loader in the module's globals lets linecache read sources inside archives.
+        lines = linecache.getlines(code.co_filename, function.__globals__)
+        if not lines:
+            raise Unverifiable(f"no source file {code.co_filename}")
+        block = inspect.getblock(lines[code.co_firstlineno - 1 :])
+    except (OSError, IndexError, SyntaxError) as error:
+        raise Unverifiable(str(error)) from error
+    if not any(code.co_name in line for line in block) and code.co_name != "<lambda>":
+        raise Unverifiable(f"{code.co_filename} no longer matches the code that runs")
+    text = inspect.cleandoc("\n".join(line.rstrip() for line in block))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@functools.cache
+def load(file: Path = FILE) -> dict[str, dict[str, str | None]]:
+    """The recorded fingerprints: target → release → hash, or None where it does not exist.
+
+    Raises:
+        ValueError: the file is missing or is not what this module writes.
+    """
+    try:
+        data = json.loads(file.read_text(encoding="utf-8"))
+        targets = data["targets"]
+        if not all(isinstance(recorded, dict) for recorded in targets.values()):
+            raise TypeError("a target's value is not an object")
+    except (OSError, TypeError, KeyError, AttributeError, json.JSONDecodeError) as error:
+        raise ValueError(f"the fingerprint file {file} is broken ({error!r})") from error
+    return targets  # type: ignore[no-any-return]
+
+
+def record(targets: Iterable[str]) -> dict[str, str | None]:
+    """The fingerprints of ``targets`` in the torch of this process, which must be unpatched."""
+    found: dict[str, str | None] = {}
+    for target in targets:
+        try:
+            importlib.import_module(split(target)[0])
+            function = function_of(find(target))
+        except (ImportError, LookupError):
+            found[target] = None
+            continue
+        found[target] = hash_of(function) if function is not None else None
+    return found
+
+
+def update(file: Path = FILE) -> str:
+    """Record the installed torch in the file; returns the release's name.
+
+    Raises:
+        SystemExit: the installed torch is not a final release.
+    """
+    from compat_shim import shim
+    from compat_shim.features import FEATURES
+    from compat_shim.release import installed
+
+    shim.deactivate()
+    release = installed()
+    if release is None or release.parsed is None or release.parsed.is_prerelease:
+        raise SystemExit(f"fingerprints are recorded from a final release of torch, not {release}")
+    name = release.parsed.base_version
+    try:
+        targets = load(file)
+    except ValueError:
+        targets = {}
+    wanted = sorted({target for feature in FEATURES for target in feature.fingerprinted()})
+    new = record(wanted)
+    table = {target: {**targets.get(target, {}), name: new[target]} for target in wanted}
+    ordered = {
+        target: dict(sorted(table[target].items(), key=lambda item: [int(n) for n in item[0].split(".")]))
+        for target in wanted
+    }
+    file.write_text(json.dumps({"targets": ordered}, indent=1) + "\n", encoding="utf-8")
+    return name
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] != ["--update"]:
+        raise SystemExit("usage: python -m compat_shim.patching.fingerprint --update")
+    print(f"recorded torch {update()} in {FILE}")

@@ -1,0 +1,235 @@
+"""A patch is data plus two steps: look (what is there?) and apply (returns its own undo)."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import sys
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any, ClassVar
+
+from compat_shim.patching import fingerprint
+
+Undo = Callable[[], None]
+
+
+class Verdict(str, enum.Enum):
+    """What became of a patch or a feature."""
+
+    NATIVE = "NATIVE"  # torch has it: nothing to do
+    APPLIED = "APPLIED"
+    PENDING = "PENDING"  # a module it needs is not imported yet
+    UNKNOWN_RELEASE = "UNKNOWN_RELEASE"  # no tested release of torch has these functions
+    DRIFTED = "DRIFTED"  # the release is known, but a function is not the one that was tested
+    FOREIGN_PATCH = "FOREIGN_PATCH"  # somebody else replaced the function
+    UNVERIFIABLE = "UNVERIFIABLE"  # the source of a function cannot be read
+    DISABLED = "DISABLED"  # the environment says so, or a feature that it needs is not there
+    FAILED = "FAILED"  # applying it raised; everything was rolled back
+
+    @property
+    def good(self) -> bool:
+        return self in (Verdict.NATIVE, Verdict.APPLIED)
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """A verdict with what was expected and what was found, for people to read."""
+
+    verdict: Verdict
+    expected: str = ""
+    found: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Patch:
+    """One change to torch.
+
+    Attributes:
+        id: short name, unique in its feature.
+        target: what it replaces or adds, ``module:qualified.name``.
+        why: one sentence.
+        upstream: the pull request or issue that it mirrors or works around.
+        relies_on: functions that it does not replace but whose behaviour it needs.
+        first, last: the first and last minor release of torch that need it (None: no bound).
+        ends_with: the release from which it is needless, or why no release ends it.
+    """
+
+    id: str
+    target: str
+    why: str
+    upstream: str
+    relies_on: tuple[str, ...] = ()
+    first: str | None = None
+    last: str | None = None
+    ends_with: str = ""
+
+    kind: ClassVar[str] = ""
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """The modules that must be imported before this patch can be looked at."""
+        names = [fingerprint.split(target)[0] for target in (self.target, *self.relies_on)]
+        return tuple(dict.fromkeys(names))
+
+    def fingerprinted(self) -> tuple[str, ...]:
+        """The functions whose source must be one that was tested."""
+        return self.relies_on
+
+    def look(self) -> Finding:
+        """Is it needed, and is its target as expected? Fingerprints are the engine's matter."""
+        raise NotImplementedError
+
+    def apply(self) -> Undo:
+        """Make the change; returns what undoes it exactly."""
+        raise NotImplementedError
+
+
+def _set(owner: Any, name: str, value: Any) -> Undo:
+    """``setattr`` whose undo restores what ``vars(owner)`` held, if the value is still ours."""
+    absent = object()
+    before = vars(owner).get(name, absent)
+
+    def undo() -> None:
+        if vars(owner).get(name, absent) is not value:
+            raise RuntimeError(f"{name} was replaced by somebody else since")
+        if before is absent:
+            delattr(owner, name)
+        else:
+            setattr(owner, name, before)
+
+    setattr(owner, name, value)
+    return undo
+
+
+@dataclasses.dataclass(frozen=True)
+class Wrap(Patch):
+    """Replace a function by ``make(original)``, which does its part and calls the original.
+
+    ``make`` gets the plain function under a ``classmethod`` or ``staticmethod`` and returns
+    one; the descriptor is put back around it.
+    """
+
+    make: Callable[[Callable[..., Any]], Callable[..., Any]] | None = None
+
+    kind: ClassVar[str] = "wrap"
+
+    def fingerprinted(self) -> tuple[str, ...]:
+        return (self.target, *self.relies_on)
+
+    def look(self) -> Finding:
+        try:
+            raw = fingerprint.find(self.target)
+        except LookupError as error:
+            return Finding(Verdict.DRIFTED, f"a function {self.target}", f"nothing: {error}")
+        if fingerprint.function_of(raw) is None:
+            return Finding(Verdict.FOREIGN_PATCH, f"a function {self.target}", f"a {type(raw).__name__}")
+        return Finding(Verdict.APPLIED)
+
+    def apply(self) -> Undo:
+        assert self.make is not None, self.id
+        owner, name = fingerprint.find_owner(self.target)
+        raw = vars(owner)[name]
+        descriptor = type(raw) if isinstance(raw, (classmethod, staticmethod)) else None
+        original = raw.__func__ if descriptor else raw
+        ours = self.make(original)
+        current = ours
+
+        def replacement(*args: Any, **kwargs: Any) -> Any:
+            return current(*args, **kwargs)
+
+        for attribute in ("__name__", "__qualname__", "__module__", "__doc__"):
+            setattr(replacement, attribute, getattr(original, attribute, None))
+        fingerprint.replaced[replacement] = original
+        restore = _set(owner, name, descriptor(replacement) if descriptor else replacement)
+
+        def undo() -> None:
+            # If somebody has wrapped ours since, it stays beneath theirs and only calls on.
+            nonlocal current
+            current = original
+            restore()
+
+        return undo
+
+
+@dataclasses.dataclass(frozen=True)
+class Add(Patch):
+    """Add an attribute where torch has none; where it has one, that is NATIVE."""
+
+    make: Callable[[], Any] | None = None
+
+    kind: ClassVar[str] = "add"
+
+    def look(self) -> Finding:
+        try:
+            owner, name = fingerprint.find_owner(self.target)
+        except LookupError as error:
+            return Finding(Verdict.DRIFTED, f"a place for {self.target}", f"nothing: {error}")
+        return Finding(Verdict.NATIVE if name in vars(owner) else Verdict.APPLIED)
+
+    def apply(self) -> Undo:
+        assert self.make is not None, self.id
+        owner, name = fingerprint.find_owner(self.target)
+        return _set(owner, name, self.make())
+
+
+@dataclasses.dataclass(frozen=True)
+class AddModule(Patch):
+    """Add a module where torch has none. The target is ``package:module``."""
+
+    make: Callable[[str], ModuleType] | None = None
+
+    kind: ClassVar[str] = "add module"
+
+    @property
+    def module_name(self) -> str:
+        return self.target.replace(":", ".")
+
+    def look(self) -> Finding:
+        package, name = fingerprint.split(self.target)
+        if self.module_name in sys.modules or hasattr(sys.modules.get(package), name):
+            return Finding(Verdict.NATIVE)
+        try:
+            __import__(self.module_name)
+        except ModuleNotFoundError:
+            return Finding(Verdict.APPLIED)
+        return Finding(Verdict.NATIVE)
+
+    def apply(self) -> Undo:
+        assert self.make is not None, self.id
+        package, name = fingerprint.split(self.target)
+        module = self.make(self.module_name)
+        undo_attribute = _set(sys.modules[package], name, module)
+        sys.modules[self.module_name] = module
+
+        def undo() -> None:
+            undo_attribute()
+            if sys.modules.get(self.module_name) is module:
+                del sys.modules[self.module_name]
+
+        return undo
+
+
+@dataclasses.dataclass(frozen=True)
+class Feature:
+    """Patches that only make sense together: all are applied, or none.
+
+    Attributes:
+        id: its name in ``COMPAT_SHIM_FEATURES``.
+        title: what it gives the user.
+        patches: in the order in which they are applied.
+        requires: features that must be there first.
+        imports: small modules that the engine imports itself, where torch has them.
+    """
+
+    id: str
+    title: str
+    patches: tuple[Patch, ...]
+    requires: tuple[str, ...] = ()
+    imports: tuple[str, ...] = ()
+
+    def modules(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(name for patch in self.patches for name in patch.modules))
+
+    def fingerprinted(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(name for patch in self.patches for name in patch.fingerprinted()))

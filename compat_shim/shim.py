@@ -1,0 +1,142 @@
+"""Activation: what ``import compat_shim`` starts and ``deactivate()`` undoes.
+
+At start-up this only reads the environment and installs an import hook for ``torch``; the patch
+engine is imported when torch has been. Standard library only, and little of it.
+"""
+
+import sys
+import threading
+from types import ModuleType
+
+from compat_shim import env
+from compat_shim.patching.import_hook import ImportHook
+
+TYPE_CHECKING = False  # typing is slow to import at start-up; checkers know this name
+if TYPE_CHECKING:
+    from compat_shim.patching.engine import Engine
+    from compat_shim.report import Status
+
+VERSION = "0.1.0"
+
+# One shim per process, also where two copies of the package are imported (a vendored one, or the
+# same one after its entry in sys.modules was dropped): the first that activates owns this slot.
+_OWNER = "_compat_shim_owner"
+
+
+class Shim:
+    """The state of one copy of the package: its settings, import hook and patch engine."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.settings = env.read({})
+        self.route = "not activated"
+        self.engine: "Engine | None" = None
+        self._hook: "ImportHook | None" = None
+
+    @property
+    def active(self) -> bool:
+        return self._hook is not None or self.engine is not None
+
+    def activate(self, route: str) -> None:
+        with self.lock:
+            if self.active:
+                return
+            self.settings = env.read()
+            self.route = route
+            if self.settings.problems:
+                from compat_shim.patching.log import warn
+
+                for problem in self.settings.problems:
+                    warn(self.settings, problem)
+            if "torch" in sys.modules and _usable(sys.modules["torch"]):
+                self._start_engine()
+            else:
+                self._hook = ImportHook(["torch"], lambda name: self._start_engine())
+                self._hook.install()
+
+    def deactivate(self) -> None:
+        with self.lock:
+            if self._hook is not None:
+                self._hook.remove()
+                self._hook = None
+            if self.engine is not None:
+                self.engine.stop()
+                self.engine = None
+
+    def _start_engine(self) -> None:
+        """Hand over to the patch engine; nothing it raises reaches ``import torch`` unless strict."""
+        with self.lock:
+            if self._hook is not None:
+                self._hook.remove()
+                self._hook = None
+            try:
+                from compat_shim.patching.engine import Engine
+
+                self.engine = Engine(self.settings)
+                self.engine.start(imported=("torch",))
+            except Exception as error:
+                from compat_shim.patching.log import warn
+
+                if self.settings.mode == "strict":
+                    raise
+                warn(self.settings, f"the shim could not start: {error!r}; torch behaves as shipped")
+
+
+def _usable(torch: ModuleType) -> bool:
+    """Whether torch's own code has run. It defines the name below last of all, then imports the
+    backends that extend it, and one of those may be what activates us."""
+    initializing = getattr(getattr(torch, "__spec__", None), "_initializing", False)
+    return not initializing or hasattr(torch, "_import_device_backends")
+
+
+def _owner() -> Shim:
+    """The process's shim: ours, or that of the copy of this package that came first."""
+    holder = sys.modules.get(_OWNER)
+    if holder is None:
+        holder = ModuleType(_OWNER, "The one active copy of compat_shim in this process.")
+        holder.shim = Shim()  # type: ignore[attr-defined]
+        holder = sys.modules.setdefault(_OWNER, holder)
+    return holder.shim  # type: ignore[attr-defined,no-any-return]
+
+
+def activate() -> None:
+    """Activate the shim: apply each feature as soon as the modules it patches are imported.
+
+    Does nothing if it is active. Activates also under ``COMPAT_SHIM=off``, which only keeps the
+    *import* from doing so; the other settings are read anew from the environment.
+
+    Raises:
+        compat_shim.patching.errors.ShimError: with ``COMPAT_SHIM=strict``, if a feature whose
+            modules are already imported cannot be applied.
+    """
+    _owner().activate("activate()")
+
+
+def activate_on_import() -> None:
+    """What ``import compat_shim`` does."""
+    if env.read().mode != "off":
+        _owner().activate("import compat_shim")
+
+
+def deactivate() -> None:
+    """Undo every patch, last in first out. Each target is then the very object it was before.
+
+    A target that someone else has patched since is left alone, with a warning: putting our
+    original back would undo theirs. Our wrapper beneath it then only calls the original.
+    """
+    _owner().deactivate()
+
+
+def is_active() -> bool:
+    """Whether the shim is active: waiting for torch, or with its features planned or applied."""
+    return _owner().active
+
+
+def status() -> "Status":
+    """What was found and done: a :class:`compat_shim.report.Status`, with ``to_dict()``.
+
+    Does not import torch. A feature whose modules are not imported yet is ``PENDING``.
+    """
+    from compat_shim.report import make_status
+
+    return make_status(_owner())
