@@ -73,5 +73,3 @@ def _given(node: Any) -> dict[str, str]:
 def _by_name(name: str, source: str) -> str:
     # A schema may name an argument by a Python keyword ("from", "lambda").
     return f"**{{{name!r}: {source}}}" if keyword.iskeyword(name) else f"{name}={source}"
-
-

@@ -91,9 +91,7 @@ def _may_overlap(tensor: torch.Tensor) -> bool:
     if any(statically_known_true(size == 0) for size in tensor.shape):
         return False
     dims = [
-        (size, stride)
-        for size, stride in zip(tensor.shape, tensor.stride())
-        if not statically_known_true(size == 1)
+        (size, stride) for size, stride in zip(tensor.shape, tensor.stride()) if not statically_known_true(size == 1)
     ]
     # From the innermost dimension on, each stride must step over all that those below it span.
     # A dense tensor's strides are products of its sizes, so `extent` is compared without

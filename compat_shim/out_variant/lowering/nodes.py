@@ -57,9 +57,7 @@ class ExternKernelMultiOut(ir.FallbackKernel):
         # Set before the base class runs: it may ask for the outputs.
         self.pair = pair
         self.out_buffers: list[AllocatingMultiOutput] = []
-        super().__init__(
-            ir.NoneLayout(device=device), pair.functional, tensor_args, other_args, unflatten_args
-        )
+        super().__init__(ir.NoneLayout(device=device), pair.functional, tensor_args, other_args, unflatten_args)
         self.python_kernel_name = releases.kernel_name(pair.out)
         tensors = example_output if isinstance(example_output, (tuple, list)) else [example_output]
         for tensor in tensors:
