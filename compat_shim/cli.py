@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from compat_shim import shim
+from compat_shim.patching.errors import ShimError
 from compat_shim.report import make_status
 
 
@@ -46,10 +47,13 @@ def _status(options: argparse.Namespace) -> int:
     owner = shim._owner()
     try:
         import torch  # noqa: F401  (activates what waits for it)
+
+        if owner.engine is not None:
+            owner.engine.import_all()
     except ImportError as error:
         print(f"torch cannot be imported: {error}", file=sys.stderr)
-    if owner.engine is not None:
-        owner.engine.import_all()
+    except ShimError as error:  # COMPAT_SHIM=strict
+        print(error, file=sys.stderr)
     status = make_status(owner)
     print(json.dumps(status.to_dict(), indent=2) if options.json else status)
     return 0 if status.good else 1

@@ -39,7 +39,8 @@ class Settings:
 
 
 def read(environ: "os._Environ[str] | dict[str, str] | None" = None) -> Settings:
-    """Read the settings; an unknown value counts as the default and is reported once."""
+    """Read the settings. An unknown value is reported once: an unknown word counts as the default,
+    an unknown feature as not named."""
     env = os.environ if environ is None else environ
     problems: "list[str]" = []
 
@@ -63,8 +64,9 @@ def _features(text: str, problems: "list[str]") -> "tuple[str, ...]":
         return ()
     unknown = [word for word in words if word not in FEATURE_IDS]
     if unknown:
+        # "all" and "none" are unknown here, since they only stand alone.
         problems.append(
-            f"{FEATURES} names {', '.join(map(repr, unknown))}, which is not all, none or one of"
+            f"{FEATURES} names {', '.join(map(repr, unknown))}, which is not all, none or a list of"
             f" {', '.join(FEATURE_IDS)}; it is ignored"
         )
     return tuple(feature for feature in FEATURE_IDS if feature in words)

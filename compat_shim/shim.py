@@ -40,18 +40,24 @@ class Shim:
     def activate(self, route: str) -> None:
         with self.lock:
             if self.active:
+                if self._hook is not None and _imported(sys.modules.get("torch")):
+                    self._start_engine()  # torch came in a way that the hook did not see
                 return
             self.settings = env.read()
             self.route = route
             if self.settings.problems:
                 from compat_shim.patching.log import warn
 
+                if self.settings.mode == "strict":
+                    from compat_shim.patching.errors import ShimError
+
+                    raise ShimError("; ".join(self.settings.problems))
                 for problem in self.settings.problems:
                     warn(self.settings, problem)
-            if "torch" in sys.modules and _usable(sys.modules["torch"]):
+            if _usable(sys.modules.get("torch")):
                 self._start_engine()
             else:
-                self._hook = ImportHook(["torch"], lambda name: self._start_engine())
+                self._hook = ImportHook(["torch"], self._on_torch)
                 self._hook.install()
 
     def deactivate(self) -> None:
@@ -62,6 +68,11 @@ class Shim:
             if self.engine is not None:
                 self.engine.stop()
                 self.engine = None
+
+    def _on_torch(self, name: str) -> None:
+        with self.lock:
+            if self._hook is not None:  # not deactivated while torch was being imported
+                self._start_engine()
 
     def _start_engine(self) -> None:
         """Hand over to the patch engine; nothing it raises reaches ``import torch`` unless strict."""
@@ -82,11 +93,14 @@ class Shim:
                 warn(self.settings, f"the shim could not start: {error!r}; torch behaves as shipped")
 
 
-def _usable(torch: ModuleType) -> bool:
+def _imported(torch: "ModuleType | None") -> bool:
+    return torch is not None and not getattr(getattr(torch, "__spec__", None), "_initializing", False)
+
+
+def _usable(torch: "ModuleType | None") -> bool:
     """Whether torch's own code has run. It defines the name below last of all, then imports the
     backends that extend it, and one of those may be what activates us."""
-    initializing = getattr(getattr(torch, "__spec__", None), "_initializing", False)
-    return not initializing or hasattr(torch, "_import_device_backends")
+    return _imported(torch) or hasattr(torch, "_import_device_backends")
 
 
 def _owner() -> Shim:
@@ -102,12 +116,13 @@ def _owner() -> Shim:
 def activate() -> None:
     """Activate the shim: apply each feature as soon as the modules it patches are imported.
 
-    Does nothing if it is active. Activates also under ``COMPAT_SHIM=off``, which only keeps the
+    Does nothing if it is active, unless it still waits for a torch that has been imported in a way
+    that it did not see. Activates also under ``COMPAT_SHIM=off``, which only keeps the
     *import* from doing so; the other settings are read anew from the environment.
 
     Raises:
         compat_shim.patching.errors.ShimError: with ``COMPAT_SHIM=strict``, if a feature whose
-            modules are already imported cannot be applied.
+            modules are already imported cannot be applied, or a variable has an unknown value.
     """
     _owner().activate("activate()")
 

@@ -46,6 +46,9 @@ class Engine:
         self.release = release or installed() or Release("unknown")
         self.plans = {feature.id: Plan(feature) for feature in features}
         self._lock = threading.RLock()
+        self._asked_for = _with_required(settings.features, features)
+        self._advancing = False
+        self._look_again = False
         self._hook: ImportHook | None = None
         self._imported: set[str] = set()
         self._fingerprints: dict[str, dict[str, str | None]] = {}
@@ -87,7 +90,9 @@ class Engine:
             for name in plan.feature.modules():
                 try:
                     importlib.import_module(name)
-                except ImportError as error:
+                except ShimError:
+                    raise
+                except Exception as error:
                     debug(self.settings, "%s: module %s cannot be imported: %s", plan.feature.id, name, error)
         with self._lock:
             self._advance(imports_done=True)
@@ -104,6 +109,19 @@ class Engine:
         return module is not None and not getattr(getattr(module, "__spec__", None), "_initializing", False)
 
     def _advance(self, imports_done: bool = False) -> None:
+        if self._advancing:  # our own imports, of a plan that is not decided yet
+            self._look_again = True
+            return
+        self._advancing = True
+        try:
+            self._look_again = True
+            while self._look_again:
+                self._look_again = False
+                self._decide_pending(imports_done)
+        finally:
+            self._advancing = False
+
+    def _decide_pending(self, imports_done: bool) -> None:
         for plan in self.plans.values():
             if plan.finding.verdict is not Verdict.PENDING:
                 continue
@@ -117,7 +135,7 @@ class Engine:
 
     def _decide(self, plan: Plan, imports_done: bool) -> None:
         feature = plan.feature
-        if feature.id not in self.settings.features:
+        if feature.id not in self._asked_for:
             plan.finding = Finding(Verdict.DISABLED, found="COMPAT_SHIM_FEATURES leaves it out")
             return
         for needed in feature.requires:
@@ -166,14 +184,9 @@ class Engine:
         verdict = worst.verdict
         if verdict is Verdict.DRIFTED and candidates != (_base_version(self.release),):
             verdict = Verdict.UNKNOWN_RELEASE  # a build that no tested release matches
+            plan.release = None
         plan.finding = Finding(verdict, worst.expected, worst.found)
-        # None is applied, so none may say so.
-        plan.patches = {
-            name: finding
-            if finding.verdict is not Verdict.APPLIED
-            else Finding(Verdict.DISABLED, found="another patch of the feature does not fit")
-            for name, finding in best.items()
-        }
+        plan.patches = _none_applied(best, "another patch of the feature does not fit")
 
     def _verify(self, feature: Feature, release: str) -> dict[str, Finding]:
         findings: dict[str, Finding] = {}
@@ -225,6 +238,7 @@ class Engine:
             except Exception as error:
                 _roll_back(plan, self.settings)
                 plan.patches[patch.id] = Finding(Verdict.FAILED, "it applies", repr(error))
+                plan.patches = _none_applied(plan.patches, f"rolled back: patch {patch.id!r} raised")
                 plan.finding = Finding(Verdict.FAILED, f"patch {patch.id!r} applies", repr(error))
                 return
         plan.finding = Finding(Verdict.APPLIED if plan.undo else Verdict.NATIVE)
@@ -246,6 +260,23 @@ class Engine:
 
 def _relevant(feature: Feature, release: str) -> list[Patch]:
     return [patch for patch in feature.patches if within(release, patch.first, patch.last)]
+
+
+def _with_required(asked_for: tuple[str, ...], features: tuple[Feature, ...]) -> set[str]:
+    """``asked_for`` and what it needs. Features stand after those that they need."""
+    wanted = set(asked_for)
+    for feature in reversed(features):
+        if feature.id in wanted:
+            wanted.update(feature.requires)
+    return wanted
+
+
+def _none_applied(findings: dict[str, Finding], why: str) -> dict[str, Finding]:
+    """The findings of a feature of which no patch is applied, so none may say so."""
+    return {
+        name: Finding(Verdict.DISABLED, found=why) if finding.verdict is Verdict.APPLIED else finding
+        for name, finding in findings.items()
+    }
 
 
 def _bad_count(findings: dict[str, Finding]) -> int:

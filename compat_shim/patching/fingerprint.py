@@ -16,7 +16,9 @@ import importlib
 import inspect
 import json
 import linecache
+import re
 import sys
+import tokenize
 import types
 import weakref
 from collections.abc import Iterable
@@ -111,9 +113,10 @@ def hash_of(function: types.FunctionType) -> str:
         if not lines:
             raise Unverifiable(f"no source file {code.co_filename}")
         block = inspect.getblock(lines[code.co_firstlineno - 1 :])
-    except (OSError, IndexError, SyntaxError) as error:
+    except (OSError, IndexError, SyntaxError, tokenize.TokenError) as error:
         raise Unverifiable(str(error)) from error
-    if not any(code.co_name in line for line in block) and code.co_name != "<lambda>":
+    definition = re.compile(rf"\bdef\s+{re.escape(code.co_name)}\b")
+    if not any(map(definition.search, block)) and code.co_name != "<lambda>":
         raise Unverifiable(f"{code.co_filename} no longer matches the code that runs")
     text = inspect.cleandoc("\n".join(line.rstrip() for line in block))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -131,7 +134,10 @@ def load(file: Path = FILE) -> dict[str, dict[str, str | None]]:
         targets = data["targets"]
         if not all(isinstance(recorded, dict) for recorded in targets.values()):
             raise TypeError("a target's value is not an object")
-    except (OSError, TypeError, KeyError, AttributeError, json.JSONDecodeError) as error:
+        hashes = [found for recorded in targets.values() for found in recorded.values()]
+        if not all(found is None or isinstance(found, str) for found in hashes):
+            raise TypeError("a hash is neither a string nor null")
+    except (OSError, TypeError, KeyError, AttributeError, ValueError) as error:
         raise ValueError(f"the fingerprint file {file} is broken ({error!r})") from error
     return targets  # type: ignore[no-any-return]
 

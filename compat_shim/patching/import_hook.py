@@ -7,6 +7,7 @@ interpreter start-up.
 """
 
 import sys
+from _thread import get_ident
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
@@ -21,6 +22,7 @@ class ImportHook:
     def __init__(self, names: "Sequence[str]", callback: "Callable[[str], None]") -> None:
         self._waiting = set(names)
         self._callback = callback
+        self._finding: "set[tuple[int, str]]" = set()
 
     def install(self) -> None:
         """Start waiting. Modules imported before this are not reported."""
@@ -28,39 +30,48 @@ class ImportHook:
             sys.meta_path.insert(0, self)  # type: ignore[arg-type]
 
     def remove(self) -> None:
-        """Stop waiting."""
+        """Stop waiting, also for a module whose code is running now."""
+        self._waiting.clear()
         if self in sys.meta_path:
             sys.meta_path.remove(self)  # type: ignore[arg-type]
 
     def find_spec(
         self, name: str, path: "Sequence[str] | None" = None, target: "ModuleType | None" = None
     ) -> "ModuleSpec | None":
-        if name not in self._waiting:
-            return None
-        spec = _find_with_others(self, name, path, target)
+        search = (get_ident(), name)
+        if name not in self._waiting or search in self._finding:
+            return None  # the latter: another finder that asks all others, us among them
+        self._finding.add(search)
+        try:
+            spec = _find_with_others(self, name, path, target)
+        finally:
+            self._finding.discard(search)
         if spec is not None and hasattr(spec.loader, "exec_module"):
             self._hook_loader(spec.loader, name)
         return spec
 
     def _hook_loader(self, loader: object, name: str) -> None:
+        attributes = getattr(loader, "__dict__", None)
+        if not isinstance(attributes, dict):
+            # A loader with slots, or a class, cannot be hooked; the import is left as it is, and
+            # status() shows the features that wait for this module as PENDING.
+            return
         genuine = loader.exec_module  # type: ignore[attr-defined]
 
         def exec_module(module: ModuleType) -> None:
-            try:
+            if module.__name__ != name:  # one loader may serve many modules (an archive's does)
                 genuine(module)
-            finally:
-                vars(loader).pop("exec_module", None)
+                return
+            # Before the call: nothing is left behind if it fails, and a loader that stands for
+            # another one (wrapt's) does not come back to us through it.
+            attributes.pop("exec_module", None)
+            genuine(module)
             # Still waiting until here: a spec may be asked for and never executed, or fail.
             if name in self._waiting:
                 self._waiting.discard(name)
                 self._callback(name)
 
-        try:
-            loader.exec_module = exec_module  # type: ignore[attr-defined]
-        except AttributeError:
-            # A loader with slots cannot be hooked; the import is left as it is, and status()
-            # shows the features that wait for this module as PENDING.
-            return
+        attributes["exec_module"] = exec_module
 
 
 def _find_with_others(

@@ -191,7 +191,9 @@ class AddModule(Patch):
             return Finding(Verdict.NATIVE)
         try:
             __import__(self.module_name)
-        except ModuleNotFoundError:
+        except ModuleNotFoundError as error:
+            if error.name != self.module_name:
+                raise  # torch has the module, and something that it imports is missing
             return Finding(Verdict.APPLIED)
         return Finding(Verdict.NATIVE)
 

@@ -7,7 +7,6 @@ Mirrors ``ExternKernelMultiOutLine`` and ``generate_extern_kernel_multi_out`` of
 from __future__ import annotations
 
 import dataclasses
-import keyword
 from typing import Any
 
 from torch._inductor.virtualized import V
@@ -55,7 +54,7 @@ def call_arguments(node: Any) -> list[str]:
         elif by_position and not argument.kwarg_only:
             arguments.append(given[argument.name])
         else:
-            arguments.append(_by_name(argument.name, given[argument.name]))
+            arguments.append(f"{argument.name}={given[argument.name]}")
     return arguments
 
 
@@ -68,8 +67,3 @@ def _given(node: Any) -> dict[str, str]:
     for name, value in node.kwargs.items():
         given[name] = V.graph.wrapper_code.val_to_arg_str(value)
     return given
-
-
-def _by_name(name: str, source: str) -> str:
-    # A schema may name an argument by a Python keyword ("from", "lambda").
-    return f"**{{{name!r}: {source}}}" if keyword.iskeyword(name) else f"{name}={source}"

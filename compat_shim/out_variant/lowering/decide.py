@@ -21,7 +21,7 @@ class Decline(enum.Enum):
     CPP_WRAPPER = "the graph is compiled with the C++ wrapper or AOTInductor"
     FX_WRAPPER = "the graph is compiled with the FX wrapper"
     CUSTOM_CODEGEN = "the op has a custom wrapper codegen"
-    EFFECTS = "the op is called for an effect or in another kernel's place"
+    EFFECTS = "the op is called for an effect, whose order hangs on torch's own kernel"
     DATA_DEPENDENT = "the size of an output depends on data"
     NOT_TENSORS = "the fake kernel returns something other than one Tensor for each out argument"
     LAYOUT = "an output is not a plain strided tensor"
@@ -39,6 +39,8 @@ def before_fake(pair: Pair, device: torch.device | None) -> Decline | None:
     kind = releases.wrapper_kind(device)
     if kind != "python":
         return Decline.CPP_WRAPPER if kind == "cpp" else Decline.FX_WRAPPER
+    if releases.is_called_for_an_effect():
+        return Decline.EFFECTS
     if releases.has_custom_codegen(pair.functional):
         return Decline.CUSTOM_CODEGEN
     return None

@@ -38,11 +38,6 @@ def allocate(wrapper: Any, buffer: ir.Buffer) -> None:
     wrapper.writeline(wrapper_module.AllocateLine(wrapper, buffer))
 
 
-def scheduler_allocates() -> bool:
-    """Whether the scheduler has emitted the allocation of live out buffers before ``codegen``."""
-    return _allocation_asks_should_allocate()
-
-
 def _allocated_by_us(wrapper: Any) -> list[ir.Buffer]:
     buffers: list[ir.Buffer] = vars(wrapper).setdefault("_compat_shim_allocated", [])
     return buffers
@@ -66,6 +61,16 @@ def result_of(processed: Any) -> tuple[Any, Any, Any, Any, Any]:
         processed.unflatten_args,
         processed.unbacked_bindings,
     )
+
+
+def is_called_for_an_effect() -> bool:
+    """Whether the call is lowered inside ``with_effects``.
+
+    Up to 2.9 that makes an ``EffectfulKernel``; from 2.10 on the order is kept by the name of the
+    kernel's own buffer, which an out variant's node does not have.
+    """
+    node = V.graph.current_node
+    return node is not None and node.target is torch.ops.higher_order.with_effects
 
 
 def has_custom_codegen(op: Any) -> bool:

@@ -1,0 +1,66 @@
+"""What the lowering's tests share: comparison with eager, and poisoned allocations."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+from unittest import mock
+
+import torch
+from ops import poison
+from torch._dynamo.utils import counters
+from torch._inductor.utils import run_and_get_code
+
+
+def same(compiled: object, eager: object) -> bool:
+    """Equal bit for bit, in values, dtypes, shapes and (where they can differ) strides."""
+    left, right = (torch.utils._pytree.tree_leaves(value) for value in (compiled, eager))
+    return len(left) == len(right) and all(_equal(a, b) for a, b in zip(left, right))
+
+
+def _equal(a: object, b: object) -> bool:
+    if not isinstance(a, torch.Tensor) or not isinstance(b, torch.Tensor):
+        return a == b
+    if a.dtype != b.dtype or a.shape != b.shape:
+        return False
+    if a.numel() and a.stride() != b.stride():
+        return False
+    if a.dtype.itemsize == 1:
+        return torch.equal(a.view(torch.uint8), b.view(torch.uint8))
+    return torch.equal(a, b)
+
+
+def copy_of(value: object) -> object:
+    """An input that the compiled graph may write to."""
+    return value.clone() if isinstance(value, torch.Tensor) else value
+
+
+def compile_and_compare(graph: Callable[..., Any], *inputs: Any, **options: Any) -> str:
+    """Compile ``graph`` with no graph break, compare with eager; returns the generated code.
+
+    Leaves ``torch._dynamo.utils.counters`` as the compiled graph set them.
+    """
+    eager = graph(*(copy_of(value) for value in inputs))
+    torch._dynamo.reset()
+    counters.clear()
+    compiled, code = run_and_get_code(
+        torch.compile(graph, fullgraph=True, **options), *(copy_of(value) for value in inputs)
+    )
+    assert same(compiled, eager)
+    return "\n".join(code)
+
+
+@contextlib.contextmanager
+def poisoned_allocations() -> Iterator[None]:
+    """What generated code allocates on the CPU holds poison, so that reading it early shows."""
+    guards: Any = torch._C._dynamo.guards
+    genuine = guards._empty_strided_cpu
+
+    def poisoned(*args: Any) -> torch.Tensor:
+        buffer = genuine(*args)
+        poison(buffer)
+        return buffer
+
+    with mock.patch.object(guards, "_empty_strided_cpu", poisoned):
+        yield

@@ -1,0 +1,34 @@
+"""The shape-by-release table: what became of each shape, printed at the end of the run."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import compat_shim
+
+
+@pytest.fixture(autouse=True)
+def _fresh() -> Any:
+    torch._dynamo.reset()
+    compat_shim.activate()
+    yield
+    torch._dynamo.reset()
+
+
+@pytest.fixture(scope="session")
+def catalogue() -> Any:
+    """Shape → what became of it. Written to ``$SHAPE_TABLE`` for the table of all releases."""
+    found: dict[str, str] = {}
+    yield found
+    directory = os.environ.get("SHAPE_TABLE")
+    if directory and found:
+        worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+        path = Path(directory, f"{torch.__version__.partition('+')[0]}-{worker}.json")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(found, indent=1), encoding="utf-8")

@@ -1,0 +1,44 @@
+"""Every op shape of the catalogue, compiled and compared with eager."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from cases import CASES, LOWERED, NO_PAIR, Case
+from checks import copy_of, same
+from ops import define
+from torch._dynamo.utils import counters
+from torch._inductor.utils import run_and_get_code
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_shape_compiles_to_eager_s_result_and_is_lowered_or_declined_as_said(
+    case: Case, catalogue: dict[str, str]
+) -> None:
+    ops = define(case.schema, case.out_schema, case.kernel, fake=case.fake, by_hand=case.by_hand)
+
+    def graph(*inputs: object) -> object:
+        return case.run(ops.functional, *inputs)
+
+    inputs = case.inputs()
+    eager = graph(*inputs)
+    ops.calls.clear()
+    counters.clear()
+    with torch._dynamo.config.patch(
+        capture_scalar_outputs=case.unbacked, capture_dynamic_output_shape_ops=case.unbacked
+    ):
+        compiled, code = run_and_get_code(
+            torch.compile(graph, fullgraph=True, dynamic=case.dynamic or None), *(copy_of(value) for value in inputs)
+        )
+    shim = counters["compat_shim"]
+    catalogue[case.name] = "lowered" if shim["lowered"] else ", ".join(shim) or "no pair"
+
+    assert same(compiled, eager)
+    if case.expect == LOWERED:
+        assert dict(shim) == ({"lowered": case.calls} if case.calls else {}) or case.calls == 0
+        assert (ops.calls["out"], ops.calls["functional"]) == (case.calls, 0)
+        assert sum(text.count(f"torch.ops.{ops.out._schema.name.replace('::', '.')}.") for text in code) == case.calls
+    else:
+        assert dict(shim) == ({} if case.expect == NO_PAIR else {f"declined: {case.expect}": case.calls})
+        assert (ops.calls["out"], ops.calls["functional"]) == (0, case.calls)
+    ops.destroy()
