@@ -25,7 +25,7 @@ status = _shim.status
 def __getattr__(name: str) -> object:
     # Needs torch, so it is looked up when it is first used and not at start-up.
     if name == "register_out_variant":
-        from compat_shim.out_variant.pairing import register_out_variant
+        from compat_shim.out_variant import register_out_variant
 
         return register_out_variant
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

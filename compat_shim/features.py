@@ -14,6 +14,7 @@ FEATURES = (
         id="tag",
         title="torch.Tag.out and torch.Tag.out_variant",
         patches=tag.PATCHES,
+        native_since="2.13",
     ),
     Feature(
         id="discovery",
@@ -21,12 +22,14 @@ FEATURES = (
         patches=patches.DISCOVERY,
         requires=("tag",),
         imports=("torch._library._out_variant",),
+        native_since="2.12",
     ),
     Feature(
         id="lowering",
         title="Inductor lowers a functional op to its out variant",
         patches=patches.LOWERING,
         requires=("discovery",),
+        native_since="2.12",
     ),
 )
 

@@ -7,7 +7,7 @@ import dataclasses
 import torch
 
 from compat_shim.demo.block import Block, ops_alone
-from compat_shim.demo.contenders import Contender
+from compat_shim.demo.contenders import Contender, describe
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +48,7 @@ def check(contender: Contender, block: Block, reference: Reference) -> Result:
     try:
         output, alone = contender.step(reference.x), contender.alone(reference.x, block[0])
     except Exception as error:
-        return Result(None, False, float("nan"), (f"{type(error).__name__}: {str(error).strip().splitlines()[0]}",))
+        return Result(None, False, float("nan"), (describe(error),))
     problems = []
     same_bits = all(torch.equal(found, expected) for found, expected in zip(alone, reference.alone))
     if not same_bits:

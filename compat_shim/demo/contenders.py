@@ -77,9 +77,11 @@ def compile_both(block: Block, x: torch.Tensor) -> tuple[Contender, Contender]:
 
     # One capture for both: it resets Dynamo when it starts, which drops what was compiled before.
     _, codes = run_and_get_code(first_calls)
-    if codes:  # one alone if both are equal, or if stock torch failed before it had any
-        shimmed.code = "" if shimmed.error else codes[-1]
-        stock.code = codes[0] if len(codes) > 1 or not stock.error else ""
+    # Equal codes are captured once, and a contender that failed early has none.
+    if len(codes) > 1 or not (stock.error or shimmed.error):
+        stock.code, shimmed.code = codes[0], codes[-1]
+    elif codes:
+        (stock if shimmed.error else shimmed).code = codes[0]
     for contender in (stock, shimmed):
         if not contender.error:
             with _compiling(contender):
@@ -114,10 +116,15 @@ def _compiling(contender: Contender) -> Iterator[None]:
     fresh_cache = getattr(utils, "fresh_cache", None) or utils.fresh_inductor_cache  # renamed in 2.9
     (compat_shim.activate if contender.shim else compat_shim.deactivate)()
     try:
-        with fresh_cache():
-            yield
-    except Exception as error:
-        first_line = next(iter(str(error).strip().splitlines()), "")
-        contender.error = f"{type(error).__name__}: {first_line}"
+        with fresh_cache():  # keeps its folder if an error leaves it, so none may
+            try:
+                yield
+            except Exception as error:
+                contender.error = describe(error)
     finally:
         compat_shim.activate()
+
+
+def describe(error: Exception) -> str:
+    """An error in one line: its type and the first line of its message."""
+    return f"{type(error).__name__}: {next(iter(str(error).strip().splitlines()), '')}"

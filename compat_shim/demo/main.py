@@ -65,11 +65,17 @@ def _print_checks(
     _row("calls of an out variant", [f"{contender.out_calls} of {total}" for contender in contenders])
     _row("lowered by the shim", ["-", f"{contenders[1].counted.get('lowered', 0)} of {total}"])
     _row("declined by the shim", ["-", ", ".join(_declines(contenders[1])) or "none"])
-    _row("ops alone, against eager", ["equal bits" if result.same_bits else "WRONG" for result in results])
+    _row("ops alone, against eager", [_bits(result) for result in results])
     _row(f"block, against eager (+-{reference.tolerance:.2g})", [_accuracy(result) for result in results])
     outputs = [result.output for result in results]
     if outputs[0] is not None and outputs[1] is not None:
         _row("block, against stock", ["-", "equal bits" if torch.equal(*outputs) else "other bits"])
+
+
+def _bits(result: Result) -> str:
+    if result.output is None:
+        return "FAILED"
+    return "equal bits" if result.same_bits else "WRONG"
 
 
 def _accuracy(result: Result) -> str:

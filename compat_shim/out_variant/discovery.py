@@ -10,11 +10,10 @@ from types import ModuleType
 from typing import Any
 
 import torch
+from torch._ops import OpOverload
 
 from compat_shim.out_variant import schema as schemas
 from compat_shim.out_variant.tag import out_tags
-
-OpOverload = torch._ops.OpOverload
 
 
 def to_out_variant(op: OpOverload) -> OpOverload | None:

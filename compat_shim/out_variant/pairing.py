@@ -12,9 +12,10 @@ import weakref
 from collections.abc import Iterator
 
 import torch
+from torch._ops import OpOverload
 
 from compat_shim.out_variant import schema as schemas
-from compat_shim.out_variant.discovery import OpOverload, get_out_arg_names, tagged_overloads
+from compat_shim.out_variant.discovery import get_out_arg_names, tagged_overloads
 from compat_shim.out_variant.tag import out_tags
 
 

@@ -108,6 +108,7 @@ def hash_of(function: types.FunctionType) -> str:
     """
     code = function.__code__
     try:
+        linecache.checkcache(code.co_filename)  # somebody may have read an older file of that name
         # The loader in the module's globals lets linecache read sources inside archives.
         lines = linecache.getlines(code.co_filename, function.__globals__)
         if not lines:

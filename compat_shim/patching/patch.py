@@ -222,6 +222,8 @@ class Feature:
         patches: in the order in which they are applied.
         requires: features that must be there first.
         imports: small modules that the engine imports itself, where torch has them.
+        native_since: the first minor release of torch that has the feature of its own, right or
+            wrong. Before it the patches are a backport, from it on a repair.
     """
 
     id: str
@@ -229,6 +231,7 @@ class Feature:
     patches: tuple[Patch, ...]
     requires: tuple[str, ...] = ()
     imports: tuple[str, ...] = ()
+    native_since: str = ""
 
     def modules(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(name for patch in self.patches for name in patch.modules))
