@@ -110,7 +110,7 @@ def _owner() -> Shim:
         holder = ModuleType(_OWNER, "The one active copy of compat_shim in this process.")
         holder.shim = Shim()  # type: ignore[attr-defined]
         holder = sys.modules.setdefault(_OWNER, holder)
-    return holder.shim  # type: ignore[attr-defined,no-any-return]
+    return holder.shim  # type: ignore[no-any-return]
 
 
 def activate() -> None:

@@ -41,7 +41,9 @@ class Engine:
         release: Release | None = None,
     ) -> None:
         if features is None:
-            from compat_shim.features import FEATURES as features
+            from compat_shim.features import FEATURES
+
+            features = FEATURES
         self.settings = settings
         self.release = release or installed() or Release("unknown")
         self.plans = {feature.id: Plan(feature) for feature in features}

@@ -1,0 +1,2 @@
+__version__ = "2.10.0+cpu"
+git_version = "0123456789abcdef"

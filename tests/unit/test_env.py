@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import pytest
+
+from compat_shim import env
+
+
+def test_without_variables_everything_is_on_and_warns() -> None:
+    settings = env.read({})
+    assert (settings.mode, settings.features, settings.log) == ("auto", env.FEATURE_IDS, "warn")
+    assert settings.problems == ()
+
+
+@pytest.mark.parametrize("value", ["auto", "off", "strict"])
+def test_each_mode_is_read(value: str) -> None:
+    settings = env.read({"COMPAT_SHIM": value})
+    assert settings.mode == value
+    assert settings.problems == ()
+
+
+@pytest.mark.parametrize("value", ["quiet", "warn", "debug"])
+def test_each_log_level_is_read(value: str) -> None:
+    settings = env.read({"COMPAT_SHIM_LOG": value})
+    assert settings.log == value
+    assert settings.problems == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", ("tag", "discovery", "lowering")),
+        ("all", ("tag", "discovery", "lowering")),
+        ("none", ()),
+        ("tag", ("tag",)),
+        ("discovery", ("discovery",)),
+        ("lowering,tag", ("tag", "lowering")),
+        (" Lowering , TAG ,, tag", ("tag", "lowering")),
+        (" ALL ", ("tag", "discovery", "lowering")),
+    ],
+)
+def test_features_are_read_in_the_order_in_which_they_are_applied(text: str, expected: tuple[str, ...]) -> None:
+    settings = env.read({"COMPAT_SHIM_FEATURES": text})
+    assert settings.features == expected
+    assert settings.problems == ()
+
+
+def test_case_and_surrounding_space_do_not_matter() -> None:
+    settings = env.read({"COMPAT_SHIM": " Strict ", "COMPAT_SHIM_LOG": "DEBUG\n"})
+    assert (settings.mode, settings.log, settings.problems) == ("strict", "debug", ())
+
+
+@pytest.mark.parametrize("value", ["", "  "])
+def test_an_empty_variable_is_an_unset_one(value: str) -> None:
+    settings = env.read({"COMPAT_SHIM": value, "COMPAT_SHIM_LOG": value, "COMPAT_SHIM_FEATURES": value})
+    assert (settings.mode, settings.features, settings.log) == ("auto", env.FEATURE_IDS, "warn")
+    assert settings.problems == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("COMPAT_SHIM", "0", ("auto", "off", "strict")),
+        ("COMPAT_SHIM", "disabled", ("auto", "off", "strict")),
+        ("COMPAT_SHIM_LOG", "verbose", ("quiet", "warn", "debug")),
+        ("COMPAT_SHIM_FEATURES", "inlining", ("all", "none", "tag", "discovery", "lowering")),
+        ("COMPAT_SHIM_FEATURES", "all,inlining", ("all", "none", "tag", "discovery", "lowering")),
+    ],
+)
+def test_an_unknown_value_is_one_problem_that_names_the_allowed_ones(
+    name: str, value: str, allowed: tuple[str, ...]
+) -> None:
+    (problem,) = env.read({name: value}).problems
+    assert name in problem
+    assert value.rpartition(",")[2] in problem
+    assert all(word in problem for word in allowed)
+
+
+def test_an_unknown_word_counts_as_the_default() -> None:
+    settings = env.read({"COMPAT_SHIM": "on", "COMPAT_SHIM_LOG": "loud"})
+    assert (settings.mode, settings.log) == ("auto", "warn")
+    assert len(settings.problems) == 2
+
+
+def test_an_unknown_feature_turns_no_feature_on_or_off() -> None:
+    assert env.read({"COMPAT_SHIM_FEATURES": "tag,inlining"}).features == ("tag",)
+    assert env.read({"COMPAT_SHIM_FEATURES": "inlining"}).features == ()
+
+
+def test_all_and_none_stand_alone() -> None:
+    settings = env.read({"COMPAT_SHIM_FEATURES": "none,tag"})
+    assert settings.features == ("tag",)
+    assert len(settings.problems) == 1
+
+
+def test_the_process_environment_is_what_is_read_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COMPAT_SHIM", "strict")
+    monkeypatch.setenv("COMPAT_SHIM_FEATURES", "tag")
+    monkeypatch.setenv("COMPAT_SHIM_LOG", "quiet")
+    settings = env.read()
+    assert (settings.mode, settings.features, settings.log) == ("strict", ("tag",), "quiet")
+
+
+def test_the_module_documents_every_variable_and_value() -> None:
+    assert env.__doc__ is not None
+    for word in (env.MODE, env.FEATURES, env.LOG, *env.MODES, *env.LOG_LEVELS, "all", "none"):
+        assert f"``{word}``" in env.__doc__

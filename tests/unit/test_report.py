@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import importlib
+import json
+import platform
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+from compat_shim.env import Settings
+from compat_shim.patching.engine import Plan
+from compat_shim.patching.patch import Finding, Verdict
+from compat_shim.release import Release
+
+from .helpers import feature, wrap
+
+ONE = feature("tag", wrap("lib_a:plain", why="it is a test", upstream="#7", ends_with="2.13"))
+TWO = feature("lowering", wrap("lib_a:one"), wrap("lib_a:another"))
+DRIFT = Finding(Verdict.DRIFTED, "hash 0123", "hash 4567")
+
+
+@pytest.fixture
+def report(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """The module under test, with the two features above as the features of the process."""
+    stand_in = ModuleType("compat_shim.features")
+    stand_in.FEATURES = (ONE, TWO)  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "compat_shim.features", stand_in)
+    monkeypatch.delitem(sys.modules, "compat_shim.report", raising=False)
+    module = importlib.import_module("compat_shim.report")
+    monkeypatch.setattr(module, "installed", lambda: Release("2.10.0+cpu", "/lib/torch", "abc"))
+    yield module
+    sys.modules.pop("compat_shim.report", None)
+
+
+def shim(*plans: Plan, active: bool = True, problems: tuple[str, ...] = ()) -> Any:
+    return SimpleNamespace(
+        engine=SimpleNamespace(plans={plan.feature.id: plan for plan in plans}) if plans else None,
+        active=active,
+        route="import compat_shim",
+        settings=Settings("auto", ("tag", "lowering"), "warn", problems),
+    )
+
+
+def applied(one: Any) -> Plan:
+    findings = {patch.id: Finding(Verdict.NATIVE, found="not needed on 2.10.0") for patch in one.patches}
+    return Plan(one, Finding(Verdict.APPLIED), findings, release="2.10.0")
+
+
+def declined(one: Any) -> Plan:
+    findings = {"one": Finding(Verdict.DISABLED, found="another one does not fit"), "another": DRIFT}
+    return Plan(one, DRIFT, findings)
+
+
+def test_a_shim_that_waits_for_torch_has_all_features_pending(report: Any) -> None:
+    status = report.make_status(shim())
+    assert [(each.id, each.verdict, each.found) for each in status.features] == [
+        ("tag", "PENDING", "torch is not imported yet"),
+        ("lowering", "PENDING", "torch is not imported yet"),
+    ]
+    assert not status.good
+    assert status.release is None
+
+
+def test_a_shim_that_is_not_active_has_all_features_disabled(report: Any) -> None:
+    status = report.make_status(shim(active=False))
+    assert {(each.verdict, each.found) for each in status.features} == {("DISABLED", "the shim is not active")}
+    assert (status.active, status.good) == (False, False)
+
+
+def test_the_status_says_what_is_installed_and_how_it_was_activated(report: Any) -> None:
+    status = report.make_status(shim(applied(ONE), problems=("a problem",)))
+    assert (status.torch, status.torch_path, status.torch_git) == ("2.10.0+cpu", "/lib/torch", "abc")
+    assert (status.route, status.mode, status.active) == ("import compat_shim", "auto", True)
+    assert (status.release, status.problems) == ("2.10.0", ("a problem",))
+    assert status.python == platform.python_version()
+
+
+def test_without_torch_the_status_has_no_torch(report: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report, "installed", lambda: None)
+    status = report.make_status(shim())
+    assert (status.torch, status.torch_path, status.torch_git) == (None, None, None)
+    assert "none in -" in str(status)
+
+
+@pytest.mark.parametrize("verdict", list(Verdict))
+def test_the_status_is_good_only_if_every_feature_is_applied_or_native(report: Any, verdict: Verdict) -> None:
+    status = report.make_status(shim(applied(ONE), Plan(TWO, Finding(verdict))))
+    assert status.good is (verdict in (Verdict.APPLIED, Verdict.NATIVE))
+
+
+def test_each_patch_shows_its_data_and_its_own_finding(report: Any) -> None:
+    one, two = report.make_status(shim(applied(ONE), declined(TWO))).features
+    (patch,) = one.patches
+    assert (patch.id, patch.kind, patch.target) == ("plain", "wrap", "lib_a:plain")
+    assert (patch.why, patch.upstream, patch.ends_with) == ("it is a test", "#7", "2.13")
+    assert [(each.verdict, each.expected, each.found) for each in two.patches] == [
+        ("DISABLED", "", "another one does not fit"),
+        ("DRIFTED", "hash 0123", "hash 4567"),
+    ]
+
+
+def test_a_patch_that_was_not_looked_at_shows_the_finding_of_its_feature(report: Any) -> None:
+    unknown = Finding(Verdict.UNKNOWN_RELEASE, "torch 2.6.0 to 2.15.0", "torch 2.16.0")
+    status = report.make_status(shim(Plan(ONE, unknown), Plan(TWO, unknown)))
+    assert {patch.found for each in status.features for patch in each.patches} == {"torch 2.16.0"}
+
+
+def test_the_dictionary_is_json_with_a_schema_version(report: Any) -> None:
+    status = report.make_status(shim(applied(ONE), declined(TWO)))
+    data = json.loads(json.dumps(status.to_dict()))
+    assert (data["schema_version"], data["good"], data["torch"]) == (1, False, "2.10.0+cpu")
+    assert [each["verdict"] for each in data["features"]] == ["APPLIED", "DRIFTED"]
+    assert data["features"][1]["patches"][1] == {
+        "id": "another",
+        "kind": "wrap",
+        "target": "lib_a:another",
+        "verdict": "DRIFTED",
+        "expected": "hash 0123",
+        "found": "hash 4567",
+        "why": "a test",
+        "upstream": "#1",
+        "ends_with": "",
+    }
+
+
+def test_the_text_explains_what_is_not_good_and_only_that(report: Any) -> None:
+    text = str(report.make_status(shim(applied(ONE), declined(TWO), problems=("COMPAT_SHIM='x' is not one",))))
+    head, one, two = text.split("\n\n")
+    for part in ("active (import compat_shim)", "2.10.0+cpu in /lib/torch", "torch 2.10.0", "COMPAT_SHIM='x' is"):
+        assert part in head
+    assert [line.split()[:2] for line in one.splitlines()] == [["tag", "APPLIED"], ["plain", "NATIVE"]]
+    assert "not needed" not in one
+    lines = [" ".join(line.split()) for line in two.splitlines()]
+    assert lines[0].startswith("lowering DRIFTED the feature lowering")
+    assert lines[1:3] == ["expected hash 0123", "found hash 4567"]
+    assert "found another one does not fit" in lines
+
+
+def test_the_text_and_the_module_hold_no_path_of_the_machine_they_were_written_on(report: Any) -> None:
+    source = Path(report.__file__).read_text(encoding="utf-8")
+    assert str(Path(report.__file__).parents[1]) not in source
