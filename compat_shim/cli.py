@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Sequence
 
-from compat_shim import shim
+from compat_shim import shim, support
 from compat_shim.patching.errors import ShimError
 from compat_shim.report import make_status
 
@@ -24,6 +24,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         " Exit code 0 if every feature is applied or native, 1 otherwise.",
     )
     status.add_argument("--json", action="store_true", help="print JSON (schema_version 1)")
+    status.add_argument(
+        "--releases", action="store_true", help="print the support table of all releases of torch instead; exit code 0"
+    )
     status.set_defaults(run=_status)
 
     demo = commands.add_parser(
@@ -44,6 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _status(options: argparse.Namespace) -> int:
+    if options.releases:
+        print(support.table())
+        return 0
     owner = shim._owner()
     try:
         import torch  # noqa: F401  (activates what waits for it)
@@ -62,4 +68,4 @@ def _status(options: argparse.Namespace) -> int:
 def _demo(options: argparse.Namespace) -> int:
     from compat_shim.demo import run
 
-    return run(options)
+    return int(run(options))

@@ -12,10 +12,8 @@ import triton.language as tl
 from compat_shim.demo.kernels_cpu import SMALLEST_SCALE
 
 
-@triton.jit
-def _quantize_rows(  # type: ignore
-    x, q, scale, width, x_stride, q_stride, SMALLEST: tl.constexpr, BLOCK: tl.constexpr
-):
+@triton.jit  # type: ignore
+def _quantize_rows(x, q, scale, width, x_stride, q_stride, SMALLEST: tl.constexpr, BLOCK: tl.constexpr):
     row = tl.program_id(0).to(tl.int64)
     largest = tl.zeros((BLOCK,), tl.float32)
     for start in range(0, width, BLOCK):
@@ -33,7 +31,7 @@ def _quantize_rows(  # type: ignore
         tl.store(q + row * q_stride + column, rounded.to(tl.int8), mask=column < width)
 
 
-@triton.jit
+@triton.jit  # type: ignore
 def _linear_dequant(  # type: ignore
     q,
     scale,

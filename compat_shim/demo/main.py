@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import sys
+import dataclasses
+import textwrap
 
 import torch
 
@@ -21,17 +22,31 @@ def run(layers: int, rows: int, width: int, steps: int) -> int:
     was_active = compat_shim.is_active()
     compat_shim.activate()
     try:
+        missing = _missing_features()
+        for feature in missing:
+            print(f"FAILED: feature {feature}; see python -m compat_shim status")
+        if missing:
+            return 1
         library = ops.register()
-    except AttributeError as error:
-        print(f"FAILED: the ops cannot be tagged ({error}); see python -m compat_shim status", file=sys.stderr)
-        return 1
-    try:
-        with torch.no_grad():
-            return _run(layers, rows, width, steps)
+        try:
+            with torch.no_grad():
+                return _run(layers, rows, width, steps)
+        finally:
+            library._destroy()
     finally:
-        library._destroy()
         if not was_active:
             compat_shim.deactivate()
+
+
+def _missing_features() -> list[str]:
+    import torch._inductor.compile_fx
+    import torch._inductor.scheduler  # noqa: F401  (the features wait for these and decide now)
+
+    return [
+        f"{feature.id} is {feature.verdict}: expected {feature.expected or 'it applied'}, found {feature.found or '-'}"
+        for feature in compat_shim.status().features
+        if not feature.good and feature.verdict != "PENDING"
+    ]
 
 
 def _run(layers: int, rows: int, width: int, steps: int) -> int:
@@ -43,11 +58,13 @@ def _run(layers: int, rows: int, width: int, steps: int) -> int:
     # From here on nothing may compile: it would be by whichever side is active now.
     with torch._dynamo.config.patch(error_on_recompile=True):
         results = [check(contender, block, reference) for contender in contenders]
-        _print_head(device, layers, rows, width)
-        _print_checks(contenders, results, reference, layers * CALLS_PER_LAYER)
-        _print_costs(contenders, results, x, steps)
+        costs = _measure(contenders, results, x, steps)
+    total = layers * CALLS_PER_LAYER
+    _print_head(device, layers, rows, width)
+    _print_checks(contenders, results, reference, total)
+    _print_costs(costs, steps)
     _print_code(contenders, layers)
-    return _print_verdict(contenders, results, layers * CALLS_PER_LAYER)
+    return _print_verdict(contenders, results, total)
 
 
 def _print_head(device: str, layers: int, rows: int, width: int) -> None:
@@ -84,17 +101,29 @@ def _accuracy(result: Result) -> str:
     return f"off by {result.worst:.2g}" + (" WRONG" if result.problems else "")
 
 
-def _print_costs(contenders: tuple[Contender, Contender], results: list[Result], x: torch.Tensor, steps: int) -> None:
+@dataclasses.dataclass(frozen=True)
+class _Costs:
+    """Of the contenders that ran; times only where both did."""
+
+    memories: list[measure.Memory | None]
+    times: measure.Times | None
+
+
+def _measure(contenders: tuple[Contender, Contender], results: list[Result], x: torch.Tensor, steps: int) -> _Costs:
     memories = [
         None if result.output is None else measure.memory(contender.step, x)
         for contender, result in zip(contenders, results)
     ]
-    _row("allocations per step", [f"{memory.allocations}" if memory else "-" for memory in memories])
-    _row("peak bytes of a step", [f"{memory.peak:,}" if memory else "-" for memory in memories])
-    if None not in memories:
-        times = measure.paired_times(contenders[0].step, contenders[1].step, x, steps)
-        low, middle, high = times.ratios
-        _row("median time of a step", [f"{times.first * 1e3:.3f} ms", f"{times.second * 1e3:.3f} ms"])
+    both = None not in memories
+    return _Costs(memories, measure.paired_times(contenders[0].step, contenders[1].step, x, steps) if both else None)
+
+
+def _print_costs(costs: _Costs, steps: int) -> None:
+    _row("allocations per step", [f"{memory.allocations}" if memory else "-" for memory in costs.memories])
+    _row("peak bytes of a step", [f"{memory.peak:,}" if memory else "-" for memory in costs.memories])
+    if costs.times is not None:
+        low, middle, high = costs.times.ratios
+        _row("median time of a step", [f"{costs.times.first * 1e3:.3f} ms", f"{costs.times.second * 1e3:.3f} ms"])
         _row(f"shim / stock, {steps} pairs", ["-", f"{middle:.3f} (half of them {low:.3f} to {high:.3f})"])
 
 
@@ -109,20 +138,25 @@ def _print_code(contenders: tuple[Contender, Contender], layers: int) -> None:
 def _print_verdict(contenders: tuple[Contender, Contender], results: list[Result], total: int) -> int:
     print()
     for problem in results[0].problems:
-        print(f"note: {contenders[0].name} fails here by itself: {problem}")
-    problems = list(results[1].problems)
-    lowered = contenders[1].counted.get("lowered", 0)
-    if lowered != total or contenders[1].out_calls != total:
-        problems.append(
-            f"the shim lowered {lowered} of {total} quantization calls, and the code has"
-            f" {contenders[1].out_calls} calls of out variants"
-        )
-    problems += [f"a call was declined: {reason}" for reason in _declines(contenders[1])]
+        print(textwrap.fill(f"note: {contenders[0].name} fails here by itself: {problem}", WIDTH))
+    problems = [*results[1].problems, *lowering_problems(contenders[1], total)]
     for problem in problems:
-        print(f"FAILED: {problem}")
+        print(textwrap.fill(f"FAILED: {problem}", WIDTH))
     if not problems:
         print(f"OK: with the shim all {total} quantization calls write into Inductor's buffers, with eager's results")
     return 1 if problems else 0
+
+
+def lowering_problems(shimmed: Contender, total: int) -> list[str]:
+    """What is wrong with how the shim lowered ``total`` calls, in words; empty if nothing."""
+    lowered, out_calls = shimmed.counted.get("lowered", 0), shimmed.out_calls
+    problems = [f"a call was declined: {reason}" for reason in _declines(shimmed)]
+    if lowered != total or out_calls != total:
+        problems.append(
+            f"expected {total} lowered quantization calls, found {lowered} that the shim lowered and"
+            f" {out_calls} of out variants in the code"
+        )
+    return problems
 
 
 def _declines(contender: Contender) -> list[str]:

@@ -18,7 +18,6 @@ from types import ModuleType
 import torch
 
 NAMESPACE = "compat_shim_demo"
-NAMES = ("quantize_rows", "linear_dequant")
 
 _LINEAR_INPUTS = "Tensor q, Tensor scale, Tensor weight_q, Tensor weight_scale, Tensor? bias=None"
 
@@ -26,9 +25,7 @@ _LINEAR_INPUTS = "Tensor q, Tensor scale, Tensor weight_q, Tensor weight_scale, 
 def register() -> torch.library.Library:
     """Define the ops and their kernels. They exist as long as the library that is returned.
 
-    Raises:
-        AttributeError: ``torch.Tag`` has no ``out_variant``, because torch is older than 2.11 and
-            the shim's feature ``tag`` is not applied.
+    Up to torch 2.10 the shim must be active, or there is no such tag.
     """
     tags = (torch.Tag.out_variant,)
     library = torch.library.Library(NAMESPACE, "DEF")

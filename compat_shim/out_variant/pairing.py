@@ -91,21 +91,34 @@ def _alive(op: OpOverload) -> bool:
     return packet is not None and packet is op._overloadpacket
 
 
-_found: weakref.WeakKeyDictionary[OpOverload, tuple[object, Pair | None]] = weakref.WeakKeyDictionary()
+# functional → what the answer was found from, and the answer: the out variant, held weakly since
+# it leads back to the key, with the rest of the pair.
+_Answer = tuple["weakref.ref[OpOverload]", tuple[str, ...], str]
+_found: weakref.WeakKeyDictionary[OpOverload, tuple[object, _Answer | None]] = weakref.WeakKeyDictionary()
 
 
 def find_pair(op: OpOverload) -> Pair | None:
     """The pair that ``op`` is the functional half of, or None. Never raises for a bad overload.
 
     A pair registered by hand goes before one found by tag. The answer is kept until an overload
-    is added to the op or a pair is registered for it.
+    is added to the op, a pair is registered for it, or the out variant's library goes away.
     """
-    state = (tuple(op._overloadpacket.overloads()), _registered.get(weakref.ref(op)), _native_manual(op))
+    native = _native_manual(op)
+    state = (
+        tuple(op._overloadpacket.overloads()),
+        _registered.get(weakref.ref(op)),
+        None if native is None else weakref.ref(native),
+    )
     known = _found.get(op)
     if known is not None and known[0] == state:
-        return known[1]
+        if known[1] is None:
+            return None
+        reference, names, source = known[1]
+        out = reference()
+        if out is not None and _alive(out):
+            return Pair(op, out, names, source)
     pair = _find_pair(op)
-    _found[op] = (state, pair)
+    _found[op] = (state, None if pair is None else (weakref.ref(pair.out), pair.out_names, pair.source))
     return pair
 
 
@@ -113,7 +126,8 @@ def _find_pair(op: OpOverload) -> Pair | None:
     if not schemas.is_functional(op._schema):
         return None
     for out in (lookup_manual_out_variant(op), _native_manual(op)):
-        if out is not None and not schemas.mismatches(op._schema, out._schema):
+        # torch's registry keeps the ops of a dead library.
+        if out is not None and _alive(out) and not schemas.mismatches(op._schema, out._schema):
             return Pair(op, out, tuple(get_out_arg_names(out)), "registered")
     for out in tagged_overloads(op):
         if not schemas.mismatches(op._schema, out._schema):
@@ -143,7 +157,7 @@ def _functional_ops() -> Iterator[OpOverload]:
         if op is not None and _alive(op):
             yield op
     module = getattr(torch._library, "_out_variant", None)
-    yield from getattr(module, "_manual_out_variant_registry", {})
+    yield from filter(_alive, list(getattr(module, "_manual_out_variant_registry", {})))
     tags = out_tags()
     for qualified in torch._C._dispatch_get_all_op_names():
         name, _, overload = qualified.partition(".")

@@ -15,7 +15,7 @@ from compat_shim.out_variant.lowering import releases
 
 
 @dataclasses.dataclass
-class ExternKernelMultiOutLine(releases.WrapperLine):  # type: ignore[misc,valid-type]
+class ExternKernelMultiOutLine(releases.WrapperLine):
     """One line: ``torch.ops.ns.op.out(x, scale, out=buf1)``."""
 
     wrapper: Any

@@ -53,7 +53,7 @@ def emit(wrapper: Any, line: Any) -> None:
 def result_of(processed: Any) -> tuple[Any, Any, Any, Any, Any]:
     """``process_kernel``'s result: example output, tensor and other arguments, unflatten, symbols."""
     if isinstance(processed, tuple):  # up to 2.13
-        return processed  # type: ignore[return-value]
+        return processed
     return (  # ProcessKernelResult, from 2.14 on
         processed.example_output,
         processed.tensor_args,

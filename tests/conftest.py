@@ -1,0 +1,98 @@
+"""What every test shares. Nothing here imports torch: tests/unit runs without it."""
+
+from __future__ import annotations
+
+import dataclasses
+import fcntl
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@dataclasses.dataclass(frozen=True)
+class Finished:
+    """An interpreter that has ended."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def json(self) -> Any:
+        """What its last line of output says."""
+        return json.loads(self.stdout.strip().splitlines()[-1])
+
+
+RunPython = Callable[..., Finished]
+
+
+def _run_python(code: str, *arguments: str, env: Mapping[str, str] | None = None, expect: int | None = 0) -> Finished:
+    """Run ``code`` in an interpreter of its own.
+
+    The environment is this process's without the shim's variables, then ``env``. The exit code
+    must be ``expect``; None takes any.
+    """
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("COMPAT_SHIM")}
+    process = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        env={**inherited, **(env or {})},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    if expect is not None and process.returncode != expect:
+        raise AssertionError(f"exit code {process.returncode}, not {expect}\n{process.stdout}\n{process.stderr}")
+    return Finished(process.returncode, process.stdout, process.stderr)
+
+
+@pytest.fixture(scope="session")
+def run_python() -> RunPython:
+    """A function that runs Python source in an interpreter of its own and returns ``Finished``."""
+    return _run_python
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[], Any]], Any]:
+    """``once(name, make)``: what ``make()`` returned in the one xdist worker that came first (JSON)."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent  # of this test run, shared by its workers
+
+    def made(name: str, make: Callable[[], Any]) -> Any:
+        result = folder / f"{name}.json"
+        with (folder / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not result.exists():
+                result.write_text(json.dumps(make()))
+        return json.loads(result.read_text())
+
+    return made
+
+
+@pytest.fixture(autouse=True)
+def fresh_inductor_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache folder for this test alone, in this process and in those that it starts."""
+    folder = tmp_path / "inductor"
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(folder))
+    monkeypatch.setenv("TORCHINDUCTOR_COMPILE_THREADS", "1")
+    return folder
+
+
+@pytest.fixture
+def library(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """A ``torch.library.Library`` of a namespace of its own, gone after the test. The shim is active."""
+    import torch
+
+    import compat_shim  # noqa: F401
+
+    namespace = "test_" + hashlib.sha256(request.node.nodeid.encode()).hexdigest()[:12]
+    made = torch.library.Library(namespace, "FRAGMENT")
+    yield made
+    made._destroy()

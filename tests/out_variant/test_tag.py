@@ -1,0 +1,140 @@
+"""``torch.Tag.out`` and ``torch.Tag.out_variant`` on every release."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+import compat_shim  # noqa: F401  (before torch: the tags are there when torch has been imported)
+from compat_shim.out_variant.tag import TAG_VALUE, out_tags
+from compat_shim.release import installed, within
+
+NAMES = ("out", "out_variant")
+RELEASE = installed()
+assert RELEASE is not None
+NATIVE = {"out": within(RELEASE.version, "2.13", None), "out_variant": within(RELEASE.version, "2.11", None)}
+# One that torch 2.13 accepts under a tag too: a keyword-only out that is returned.
+OUT = "op.out(Tensor x, *, Tensor(a!) out) -> Tensor(a!)"
+
+
+@pytest.fixture(params=NAMES)
+def tag(request: pytest.FixtureRequest) -> torch.Tag:
+    return getattr(torch.Tag, request.param)
+
+
+@pytest.mark.parametrize("make", [lambda tag: tag, lambda tag: (tag,), lambda tag: [tag]], ids=["tag", "tuple", "list"])
+def test_library_define_takes_the_tag_alone_and_in_a_sequence(
+    make: Callable[[torch.Tag], Any], tag: torch.Tag, library: Any
+) -> None:
+    library.define("op(Tensor x) -> Tensor")
+    library.define(OUT, tags=make(tag))
+    op = getattr(torch.ops, library.ns).op
+
+    assert tag in op.out.tags
+    assert op.out.tags.count(tag) == 1
+    assert tag not in op.default.tags
+
+
+def test_library_define_takes_the_tag_beside_another(tag: torch.Tag, library: Any) -> None:
+    library.define(OUT, tags=(torch.Tag.pt2_compliant_tag, tag))
+
+    assert {tag, torch.Tag.pt2_compliant_tag} <= set(getattr(torch.ops, library.ns).op.out.tags)
+
+
+@pytest.mark.parametrize("make", [lambda tag: tag, lambda tag: (tag,)], ids=["tag", "tuple"])
+def test_torch_library_define_takes_the_tag(make: Callable[[torch.Tag], Any], tag: torch.Tag, library: Any) -> None:
+    schema = OUT.partition("(")[2]
+    torch.library.define(f"{library.ns}::op.out", f"({schema}", lib=library, tags=make(tag))
+
+    assert tag in getattr(torch.ops, library.ns).op.out.tags
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_tag_is_a_member_of_the_enum(name: str) -> None:
+    tag = getattr(torch.Tag, name)
+
+    assert isinstance(tag, torch.Tag)
+    assert torch.Tag.__members__[name] == tag
+    assert int(tag) == int(torch.Tag(int(tag)))
+    # An alias shows the name of the member that it stands for.
+    own = "out_variant" if within(RELEASE.version, "2.11", "2.12") else "out"
+    expected = name if NATIVE["out"] else own
+    assert tag.name == expected
+    assert repr(tag) == f"<Tag.{expected}: {int(tag)}>"
+    assert str(tag) == f"Tag.{expected}"
+
+
+def test_the_two_names_are_one_tag_up_to_torch_2_12_and_two_after() -> None:
+    assert (torch.Tag.out is torch.Tag.out_variant) is not NATIVE["out"]
+    assert (torch.Tag.out == torch.Tag.out_variant) is not NATIVE["out"]
+    assert out_tags() == tuple(dict.fromkeys([torch.Tag.out, torch.Tag.out_variant]))
+
+
+def test_the_value_is_torch_s_own_where_torch_has_one_and_never_changes_elsewhere() -> None:
+    for name in NAMES:
+        emulated = not NATIVE["out"] and not NATIVE["out_variant"]
+        assert (int(getattr(torch.Tag, name)) == TAG_VALUE) is emulated
+    assert TAG_VALUE == 7304564
+
+
+def test_the_tag_equals_its_copies_and_no_other_tag(tag: torch.Tag) -> None:
+    copies = [copy.copy(tag), copy.deepcopy(tag), torch.Tag(int(tag))]
+    copies += [pickle.loads(pickle.dumps(tag, protocol)) for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1)]
+
+    assert copies == [tag] * len(copies)
+    assert {hash(one) for one in copies} == {hash(tag)}
+    assert {repr(one) for one in copies} == {repr(tag)}
+    others = [member for member in torch.Tag.__members__.values() if int(member) != int(tag)]
+    assert len(others) > 5
+    assert tag not in others
+
+
+PROGRAM = """
+import json, torch
+
+def members():
+    names = {name: int(tag) for name, tag in torch.Tag.__members__.items()}
+    return [names, sorted(name for name in dir(torch.Tag) if not name.startswith("__"))]
+
+before = members()
+import compat_shim
+compat_shim.activate()
+active = members()
+held = torch.Tag.out
+library = torch.library.Library("tag_test", "DEF")
+library.define("op.out(Tensor x, *, Tensor(a!) out) -> Tensor(a!)", tags=held)
+compat_shim.deactivate()
+after = members()
+still = held in torch.ops.tag_test.op.out.tags
+compat_shim.activate()
+print(json.dumps({"before": before, "active": active, "after": after, "again": members(), "still": still}))
+"""
+
+
+def test_deactivate_takes_exactly_the_added_names_away_and_activate_brings_them_back(
+    run_python: Callable[..., Any],
+) -> None:
+    seen = run_python(PROGRAM, env={"COMPAT_SHIM": "off"}).json
+
+    assert seen["before"] == seen["after"]
+    assert seen["active"] == seen["again"]
+    added = set(seen["active"][0]) - set(seen["before"][0])
+    assert added == {name for name in NAMES if not NATIVE[name]}
+    assert set(seen["active"][1]) - set(seen["before"][1]) == added
+    assert seen["still"]  # an op that was defined keeps its tag
+
+
+def test_an_op_tagged_in_one_process_is_tagged_alike_in_the_next(run_python: Callable[..., Any]) -> None:
+    sent = pickle.dumps([torch.Tag.out, torch.Tag.out_variant]).hex()
+    program = (
+        "import sys, json, pickle, compat_shim, torch\n"
+        "tags = pickle.loads(bytes.fromhex(sys.argv[1]))\n"
+        "print(json.dumps([tags == [torch.Tag.out, torch.Tag.out_variant], *map(repr, tags)]))"
+    )
+
+    assert run_python(program, sent).json == [True, repr(torch.Tag.out), repr(torch.Tag.out_variant)]
