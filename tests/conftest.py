@@ -9,7 +9,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -85,14 +85,20 @@ def fresh_inductor_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     return folder
 
 
+_kept: list[Any] = []
+
+
 @pytest.fixture
-def library(request: pytest.FixtureRequest) -> Iterator[Any]:
-    """A ``torch.library.Library`` of a namespace of its own, gone after the test. The shim is active."""
+def library(request: pytest.FixtureRequest) -> Any:
+    """A ``torch.library.Library`` of a namespace of its own. The shim is active.
+
+    It lives as long as the process: up to torch 2.10 (at least), destroying a library that
+    defines three overloads of one op crashes the interpreter.
+    """
     import torch
 
     import compat_shim  # noqa: F401
 
     namespace = "test_" + hashlib.sha256(request.node.nodeid.encode()).hexdigest()[:12]
-    made = torch.library.Library(namespace, "FRAGMENT")
-    yield made
-    made._destroy()
+    _kept.append(torch.library.Library(namespace, "FRAGMENT"))
+    return _kept[-1]

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-import sys
+import importlib
+import types
 from pathlib import Path
 
+import pytest
 import torch
 
 import compat_shim
 from compat_shim import support
 from compat_shim.features import FEATURES
+from compat_shim.out_variant.tag import TAG_VALUE
+from compat_shim.patching import fingerprint
 
 README = Path(__file__).parents[1] / "README.md"
 RELEASE = torch.__version__.partition("+")[0]
+MINOR = tuple(int(part) for part in RELEASE.split(".")[:2])
+
+
+@pytest.fixture(autouse=True)
+def _active_with_inductor() -> None:
+    importlib.import_module("torch._inductor.compile_fx")
+    compat_shim.activate()
 
 
 def test_the_table_holds_the_installed_release() -> None:
@@ -20,8 +31,6 @@ def test_the_table_holds_the_installed_release() -> None:
 
 
 def test_every_feature_has_the_verdict_that_the_table_says() -> None:
-
-    compat_shim.activate()
     found = {feature.id: feature.verdict for feature in compat_shim.status().features}
     assert found == {feature.id: support.expected(feature, RELEASE)[1].value for feature in FEATURES}
 
@@ -30,43 +39,29 @@ def test_the_readme_shows_the_table_that_the_command_prints() -> None:
     assert support.table() in README.read_text(encoding="utf-8")
 
 
-def test_symbols_that_torch_has_are_torch_s_own() -> None:
-    import torch._inductor.compile_fx
-    from torch._library import _out_variant
+NATIVE_SINCE = {
+    "torch._library:_out_variant": (2, 11),
+    "torch._library._out_variant:get_out_arg_names": (2, 12),
+    "torch._library._out_variant:register_out_variant": (2, 12),
+    "torch._inductor.ir:ExternKernelMultiOut": (2, 12),
+    "torch._inductor.ir:AllocatingMultiOutput": (2, 12),
+    "torch._inductor.codegen.wrapper:ExternKernelMultiOutLine": (2, 12),
+    "torch._inductor.codegen.wrapper:PythonWrapperCodegen.generate_extern_kernel_multi_out": (2, 12),
+}
 
-    compat_shim.activate()
-    minor = tuple(int(part) for part in RELEASE.split(".")[:2])
-    wrapper = sys.modules["torch._inductor.codegen.wrapper"]
-    ir = sys.modules["torch._inductor.ir"]
-    since = {
-        (2, 11): [_out_variant],
-        (2, 12): [
-            ir.ExternKernelMultiOut,
-            ir.AllocatingMultiOutput,
-            wrapper.ExternKernelMultiOutLine,
-            wrapper.PythonWrapperCodegen.generate_extern_kernel_multi_out,
-            _out_variant.get_out_arg_names,
-            _out_variant.register_out_variant,
-        ],
-        # From 2.13 on to_out_variant and check_out_variant are replaced, to accept either tag.
-        (2, 11, "until 2.12"): [_out_variant.check_out_variant],
-    }
-    for (major, first, *until), symbols in since.items():
-        native = minor >= (major, first)
-        for symbol in symbols:
-            name = getattr(symbol, "__name__", str(symbol))
-            if until and minor > (2, 12):
-                assert not _is_torch_s(symbol), name
-            else:
-                assert _is_torch_s(symbol) is native, name
-    assert (int(torch.Tag.out) < 100) is (minor >= (2, 11))
-    assert (int(torch.Tag.out_variant) < 100) is (minor >= (2, 11))
+
+@pytest.mark.parametrize("target", NATIVE_SINCE)
+def test_a_symbol_that_torch_has_is_torch_s_own(target: str) -> None:
+    assert _is_torch_s(fingerprint.find(target)) is (NATIVE_SINCE[target] <= MINOR)
+
+
+@pytest.mark.parametrize("name", ["out", "out_variant"])
+def test_a_tag_that_torch_has_is_torch_s_own(name: str) -> None:
+    # On 2.11 and 2.12 `out` is another name of torch's own `out_variant`.
+    assert (int(getattr(torch.Tag, name)) != TAG_VALUE) is (MINOR >= (2, 11))
 
 
 def _is_torch_s(symbol: object) -> bool:
-    code = getattr(symbol, "__code__", None)
-    if code is not None:
-        return "/torch/" in code.co_filename
-    if getattr(symbol, "__file__", None):
-        return True
+    if isinstance(symbol, types.ModuleType):
+        return "torch" in Path(getattr(symbol, "__file__", None) or "").parts
     return str(getattr(symbol, "__module__", "")).startswith("torch.")

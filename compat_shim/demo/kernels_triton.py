@@ -13,7 +13,7 @@ from compat_shim.demo.kernels_cpu import SMALLEST_SCALE
 
 
 @triton.jit  # type: ignore
-def _quantize_rows(x, q, scale, width, x_stride, q_stride, SMALLEST: tl.constexpr, BLOCK: tl.constexpr):
+def _quantize_rows(x, q, scale, width, x_stride, q_stride, SMALLEST: tl.constexpr, BLOCK: tl.constexpr):  # type: ignore
     row = tl.program_id(0).to(tl.int64)
     largest = tl.zeros((BLOCK,), tl.float32)
     for start in range(0, width, BLOCK):

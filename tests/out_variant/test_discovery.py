@@ -118,7 +118,7 @@ def test_an_overload_whose_schema_differs_is_not_found_and_the_check_shows_it(
     op = define(library, "op(Tensor x, int n=1) -> Tensor", out)
 
     assert names.to_out_variant(op.default) is None
-    with pytest.raises(AssertionError, match="(?i)common mistakes") as raised:
+    with pytest.raises(AssertionError, match=r"(?i)common mistakes") as raised:
         names.check_out_variant(op.default, op.out)
     assert str(op.out._schema) in str(raised.value)
 

@@ -176,8 +176,9 @@ def test_pairs_go_away_with_the_library_and_do_not_come_back_with_the_name(libra
 
 
 def test_a_registered_pair_keeps_no_op_alive(library: Any) -> None:
-    functional = overload(library, "op(Tensor x) -> Tensor")
-    out = overload(library, "op_out(Tensor x, Tensor(a!) out) -> ()")
+    owner = torch.library.Library(library.ns, "FRAGMENT")
+    functional = overload(owner, "op(Tensor x) -> Tensor")
+    out = overload(owner, "op_out(Tensor x, Tensor(a!) out) -> ()")
     register(functional, out)
     pairing.find_pair(functional)
     references = weakref.ref(functional), weakref.ref(out)
@@ -185,7 +186,7 @@ def test_a_registered_pair_keeps_no_op_alive(library: Any) -> None:
     count = len(pairing._registered)
 
     del functional, out
-    library._destroy()
+    owner._destroy()
     gc.collect()
 
     assert [reference() for reference in references] == [None, None]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-import compat_shim  # noqa: F401  (before torch: the tags are there when torch has been imported)
+import compat_shim  # noqa: F401  (what gives older torch the tags)
 from compat_shim.out_variant.tag import TAG_VALUE, out_tags
 from compat_shim.release import installed, within
 
