@@ -7,6 +7,7 @@ named in ``SCENARIOS`` in a fork of an interpreter that has imported Inductor wi
 from __future__ import annotations
 
 import functools
+import importlib
 import json
 import os
 import subprocess
@@ -14,7 +15,7 @@ import sys
 import tempfile
 import types
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -555,6 +556,8 @@ SCENARIOS: dict[str, Callable[[], Any]] = {
 
 def main() -> int:
     compiled()
+    with suppress(ImportError):  # 2.11 has this module, but imports it nowhere
+        importlib.import_module("torch._library._out_variant")
     for name, scenario in SCENARIOS.items():
         child = os.fork()
         if child == 0:

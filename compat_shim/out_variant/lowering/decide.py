@@ -22,6 +22,7 @@ class Decline(enum.Enum):
     FX_WRAPPER = "the graph is compiled with the FX wrapper"
     CUSTOM_CODEGEN = "the op has a custom wrapper codegen"
     EFFECTS = "the op is called for an effect, whose order hangs on torch's own kernel"
+    NO_KERNEL = "the out variant has no kernel for the device, and the functional op has one"
     DATA_DEPENDENT = "the size of an output depends on data"
     NOT_TENSORS = "the fake kernel returns something other than one Tensor for each out argument"
     LAYOUT = "an output is not a plain strided tensor"
@@ -43,7 +44,14 @@ def before_fake(pair: Pair, device: torch.device | None) -> Decline | None:
         return Decline.EFFECTS
     if releases.has_custom_codegen(pair.functional):
         return Decline.CUSTOM_CODEGEN
+    if device is not None and not _has_kernel(pair.out, device) and _has_kernel(pair.functional, device):
+        return Decline.NO_KERNEL
     return None
+
+
+def _has_kernel(op: Any, device: torch.device) -> bool:
+    key = torch._C._dispatch_key_for_device(device.type)
+    return bool(torch._C._dispatch_has_computed_kernel_for_dispatch_key(op.name(), key))
 
 
 def after_fake(pair: Pair, example_output: Any, example_inputs: Sequence[Any], unbacked: Any) -> Decline | None:

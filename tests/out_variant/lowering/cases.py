@@ -37,6 +37,7 @@ class Case:
     by_hand: bool = False
     dynamic: bool = False
     unbacked: bool = False
+    out_key: str = "CompositeExplicitAutograd"
 
 
 def _x(*shape: int) -> Callable[[], tuple[torch.Tensor]]:
@@ -460,6 +461,16 @@ DECLINED = [
         _x(),
         fake=lambda x: x,
         expect="ALIAS",
+    ),
+    _case(
+        "no kernel of the out variant for the device",
+        "f(Tensor x) -> Tensor",
+        "f.out(Tensor x, *, Tensor(a!) out) -> Tensor(a!)",
+        lambda x: x + 1,
+        lambda f, x: f(x),
+        _x(),
+        out_key="CUDA",
+        expect="NO_KERNEL",
     ),
     _case(
         "Tensor[] is returned",

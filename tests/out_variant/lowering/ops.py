@@ -55,6 +55,7 @@ def define(
     by_hand: bool = False,
     functional_tags: Any = (),
     namespace: str | None = None,
+    out_key: str = "CompositeExplicitAutograd",
 ) -> Ops:
     """Define ``schema`` and ``out_schema`` (both without namespace) over one kernel.
 
@@ -63,6 +64,7 @@ def define(
         fake: the fake kernel; by default the kernel itself, run on fake tensors.
         tags: of the out variant, by default ``torch.Tag.out_variant``.
         by_hand: leave it untagged and register the pair instead.
+        out_key: the dispatch key of the out variant's kernel.
     """
     namespace = namespace or f"compat_shim_test_{next(_numbers)}"
     library = torch.library.Library(namespace, "FRAGMENT")
@@ -77,7 +79,7 @@ def define(
         out_name = out_schema.partition("(")[0]
         library.define(out_schema, tags=() if by_hand else (tags or torch.Tag.out_variant))
         out = _overload(namespace, out_name)
-        library.impl(out_name, _out_kernel(out, functional, kernel, calls), "CompositeExplicitAutograd")
+        library.impl(out_name, _out_kernel(out, functional, kernel, calls), out_key)
         if by_hand:
             compat_shim.register_out_variant(functional, out)
     return Ops(namespace, library, functional, out, calls)

@@ -109,6 +109,7 @@ def test_what_a_process_runs_depends_on_its_own_pairs_and_not_on_the_cache(
 
     assert len(seen[title]) == len(processes)
     for place, (process, observed) in enumerate(zip(processes, seen[title])):
+        assert "error" not in observed, f"process {place} {process}: {observed}"
         known = process in processes[:place]
         for cache in CACHES:
             for graph in graphs:
@@ -304,7 +305,10 @@ def main(runs: str) -> int:
         for process in run["processes"]:
             child = os.fork()
             if child == 0:
-                observed = observe(run["graphs"], **process)
+                try:
+                    observed = observe(run["graphs"], **process)
+                except Exception as error:
+                    observed = {"error": f"{type(error).__name__}: {error}"}
                 print(json.dumps({"run": title, "observed": observed}), flush=True)
                 os._exit(0)
             if os.waitpid(child, 0)[1] != 0:
