@@ -7,13 +7,14 @@ since 2.12, #176117), with either tag accepted on every release.
 from __future__ import annotations
 
 from types import ModuleType
-from typing import Any
-
-import torch
-from torch._ops import OpOverload
+from typing import TYPE_CHECKING, Any
 
 from compat_shim.out_variant import schema as schemas
 from compat_shim.out_variant.tag import out_tags
+
+# torch is imported where it is used: importing it applies patches, and those import this module.
+if TYPE_CHECKING:
+    from torch._ops import OpOverload
 
 
 def to_out_variant(op: OpOverload) -> OpOverload | None:
@@ -80,6 +81,8 @@ def get_out_arg_names(out_op: OpOverload) -> list[str]:
 
 def tagged_overloads(op: OpOverload) -> list[OpOverload]:
     """The overloads of ``op``'s packet that are tagged as out variants."""
+    import torch
+
     packet = getattr(getattr(torch.ops, op.namespace), op._schema.name.partition("::")[2])
     tags = out_tags()
     overloads = (getattr(packet, name) for name in packet.overloads())

@@ -10,13 +10,15 @@ from __future__ import annotations
 import dataclasses
 import weakref
 from collections.abc import Iterator
-
-import torch
-from torch._ops import OpOverload
+from typing import TYPE_CHECKING
 
 from compat_shim.out_variant import schema as schemas
 from compat_shim.out_variant.discovery import get_out_arg_names, tagged_overloads
 from compat_shim.out_variant.tag import out_tags
+
+# torch is imported where it is used: importing it applies patches, and those import this module.
+if TYPE_CHECKING:
+    from torch._ops import OpOverload
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,6 +65,8 @@ def register_out_variant(functional_op: OpOverload, out_op: OpOverload) -> None:
         TypeError: an argument is not an ``OpOverload``.
         ValueError: the two do not fit together; the message says in what.
     """
+    from torch._ops import OpOverload
+
     for op in (functional_op, out_op):
         if not isinstance(op, OpOverload):
             raise TypeError(f"expected an OpOverload such as torch.ops.ns.op.default, found {op!r}")
@@ -86,6 +90,8 @@ def lookup_manual_out_variant(op: OpOverload) -> OpOverload | None:
 
 def _alive(op: OpOverload) -> bool:
     """Whether ``op`` is still what its name stands for, and not left over from a dead library."""
+    import torch
+
     namespace, _, name = op._schema.name.partition("::")
     packet = vars(getattr(torch.ops, namespace)).get(name)
     return packet is not None and packet is op._overloadpacket
@@ -137,6 +143,8 @@ def _find_pair(op: OpOverload) -> Pair | None:
 
 def _native_manual(op: OpOverload) -> OpOverload | None:
     """The pair in torch's own registry (2.12 on; symmetric memory uses it)."""
+    import torch
+
     module = getattr(torch._library, "_out_variant", None)
     return getattr(module, "_manual_out_variant_registry", {}).get(op)
 
@@ -152,6 +160,8 @@ def all_pairs() -> Iterator[Pair]:
 
 
 def _functional_ops() -> Iterator[OpOverload]:
+    import torch
+
     for reference in list(_registered):
         op = reference()
         if op is not None and _alive(op):
@@ -172,5 +182,7 @@ def _functional_ops() -> Iterator[OpOverload]:
 
 
 def _is_tagged(name: str, overload: str, tags: tuple[object, ...]) -> bool:
+    import torch
+
     found = torch._C._get_operation_overload(name, overload)
     return found is not None and any(tag in found[2] for tag in tags)

@@ -5,3 +5,8 @@ the call may be lowered; if so a node of ``nodes.py`` is made, which emits its l
 ``codegen.py``. ``cache_key.py`` makes a compiled graph depend on the pairs. What differs between
 releases of torch is in ``releases.py`` alone.
 """
+
+import importlib
+
+# Before any module here: importing Inductor applies the patches, and those import the modules here.
+importlib.import_module("torch._inductor.compile_fx")

@@ -18,6 +18,7 @@ def _fresh() -> Any:
     torch._dynamo.reset()
     compat_shim.activate()
     yield
+    compat_shim.activate()  # a test may have deactivated it
     torch._dynamo.reset()
 
 
