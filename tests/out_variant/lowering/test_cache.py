@@ -61,7 +61,8 @@ def run(runs: dict[str, Run]) -> dict[str, list[dict[str, Any]]]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("COMPAT_SHIM")}
     finished = subprocess.run(
         [sys.executable, __file__, json.dumps(runs)],
-        env={**environment, "COMPAT_SHIM": "off"},
+        # Its children are forks, which cannot use CUDA.
+        env={**environment, "COMPAT_SHIM": "off", "CUDA_VISIBLE_DEVICES": ""},
         capture_output=True,
         text=True,
         timeout=300,
