@@ -10,11 +10,8 @@ ROOT = Path(__file__).parents[1]
 
 
 def read(folder: Path) -> dict[str, dict[str, str]]:
-    """Release → shape → what became of it, from the files ``RELEASE-WORKER.json``."""
-    found: dict[str, dict[str, str]] = {}
-    for path in sorted(folder.glob("*.json")):
-        release = path.stem.rpartition("-")[0]
-        found.setdefault(release, {}).update(json.loads(path.read_text(encoding="utf-8")))
+    """Release → shape → what became of it, from the files ``RELEASE.json``."""
+    found = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in folder.glob("*.json")}
     return dict(sorted(found.items(), key=lambda item: [int(part) for part in item[0].split(".")]))
 
 

@@ -7,6 +7,10 @@ releases of torch is in ``releases.py`` alone.
 """
 
 import importlib
+import sys
 
-# Before any module here: importing Inductor applies the patches, and those import the modules here.
-importlib.import_module("torch._inductor.compile_fx")
+# Importing Inductor applies the patches, and those import the modules here. So whoever imports one
+# of these first gets Inductor first. While Inductor is being imported it must be left alone: this
+# runs in the middle of its import then, and its modules import each other in circles.
+if "torch._inductor.ir" not in sys.modules:
+    importlib.import_module("torch._inductor.compile_fx")

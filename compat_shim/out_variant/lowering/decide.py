@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch._dynamo.utils import counters
 
 from compat_shim.out_variant.lowering import releases
 from compat_shim.out_variant.pairing import Pair
@@ -32,6 +31,9 @@ class Decline(enum.Enum):
 
 def count(event: str) -> None:
     """Count an event in ``torch._dynamo.utils.counters["compat_shim"]``."""
+    # Not at the top: this module may be imported while torch._dynamo.utils is.
+    from torch._dynamo.utils import counters
+
     counters[COUNTER][event] += 1
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 from pathlib import Path
@@ -29,7 +30,9 @@ def catalogue() -> Any:
     yield found
     directory = os.environ.get("SHAPE_TABLE")
     if directory and found:
-        worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
-        path = Path(directory, f"{torch.__version__.partition('+')[0]}-{worker}.json")
+        path = Path(directory, f"{torch.__version__.partition('+')[0]}.json")
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(found, indent=1), encoding="utf-8")
+        with path.with_suffix(".lock").open("w") as lock:  # pytest-xdist's workers share the file
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+            path.write_text(json.dumps({**before, **found}, indent=1), encoding="utf-8")
