@@ -169,13 +169,16 @@ def _functional_ops() -> Iterator[OpOverload]:
     module = getattr(torch._library, "_out_variant", None)
     yield from filter(_alive, list(getattr(module, "_manual_out_variant_registry", {})))
     tags = out_tags()
+    builtin = tuple(f"{namespace}::" for namespace in BUILTIN)
     for qualified in torch._C._dispatch_get_all_op_names():
-        name, _, overload = qualified.partition(".")
-        namespace, _, base = name.partition("::")
-        # A C++ call per name: some milliseconds for the thousands of ops of a process. Asking
-        # torch.ops for each would build a packet for every one of them.
-        if namespace in BUILTIN or not _is_tagged(name, overload, tags):
+        # Thousands of names at each compile: most are torch's own, and for the rest one C++ call
+        # tells the tags. Asking torch.ops would build a packet for every op.
+        if qualified.startswith(builtin):
             continue
+        name, _, overload = qualified.partition(".")
+        if not _is_tagged(name, overload, tags):
+            continue
+        namespace, _, base = name.partition("::")
         packet = getattr(getattr(torch.ops, namespace), base)
         for overload_name in packet.overloads():
             yield getattr(packet, overload_name)
