@@ -6,6 +6,10 @@ import torch. ``COMPAT_SHIM=off`` in the environment makes the import do nothing
 
 from compat_shim import shim as _shim
 
+TYPE_CHECKING = False  # typing is slow to import at start-up; checkers know this name
+if TYPE_CHECKING:
+    from compat_shim.out_variant import register_out_variant
+
 __version__ = _shim.VERSION
 
 __all__ = [
@@ -23,7 +27,7 @@ status = _shim.status
 
 
 def __getattr__(name: str) -> object:
-    # Needs torch, so it is looked up when it is first used and not at start-up.
+    # Looked up when it is first used: its module is slow to import at start-up.
     if name == "register_out_variant":
         from compat_shim.out_variant import register_out_variant
 

@@ -113,6 +113,11 @@ def _owner() -> Shim:
     return holder.shim  # type: ignore[no-any-return]
 
 
+def current_settings() -> env.Settings:
+    """What the environment asked for when the process's shim was activated."""
+    return _owner().settings
+
+
 def activate() -> None:
     """Activate the shim: apply each feature as soon as the modules it patches are imported.
 

@@ -15,8 +15,10 @@ from typing import Any
 import torch
 from torch._inductor import ir
 
+from compat_shim import shim
 from compat_shim.out_variant import pairing
 from compat_shim.out_variant.lowering import decide, nodes, releases
+from compat_shim.patching.log import debug
 
 # True while a call that has a pair is in the original, so that upstream's own lowering (2.12 on)
 # does not take what we declined.
@@ -61,12 +63,19 @@ class _StandIn:
             self._pair, example_output, self._example_inputs, unbacked
         )
         if reason is not None:
-            decide.count(f"declined: {reason.name}")
+            _record(self._pair, reason)
             return device
         node = nodes.ExternKernelMultiOut(self._pair, device, self._processed)
-        decide.count("lowered")
+        _record(self._pair, None)
         outputs = node.out_buffers
         raise _Lowered(type(example_output)(outputs) if isinstance(example_output, (tuple, list)) else outputs[0])
+
+
+def _record(pair: pairing.Pair, reason: decide.Decline | None) -> None:
+    """Count a decision, and log it where ``COMPAT_SHIM_LOG=debug`` asks for it."""
+    decide.count("lowered" if reason is None else f"declined: {reason.name}")
+    words = f"lowered to {pair.out}" if reason is None else f"declined: {reason.value}"
+    debug(shim.current_settings(), "%s: %s", pair.functional, words)
 
 
 def wrap_create(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -80,7 +89,7 @@ def wrap_create(original: Callable[..., Any]) -> Callable[..., Any]:
         try:
             if cls is not ir.FallbackKernel:
                 # A kernel of another kind (an effectful op's, a collective's) keeps its class.
-                decide.count(f"declined: {decide.Decline.EFFECTS.name}")
+                _record(pair, decide.Decline.EFFECTS)
                 return original(cls, kernel, *args, **kwargs)
             return original(_StandIn(cls, pair), kernel, *args, **kwargs)
         except _Lowered as lowered:

@@ -9,9 +9,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from ops import define
 from torch._subclasses import FakeTensorMode
 from torch.fx.experimental.symbolic_shapes import ShapeEnv
 
+from compat_shim import shim
 from compat_shim.out_variant.lowering import decide
 from compat_shim.out_variant.lowering.decide import Decline
 from compat_shim.out_variant.pairing import Pair
@@ -50,6 +52,18 @@ def test_outputs_that_share_storage_are_declined() -> None:
     assert after_fake(whole[:2], whole[2:]) is Decline.ALIAS
     assert after_fake(whole[0], inputs=(whole,)) is Decline.ALIAS
     assert after_fake(whole[0], inputs=(torch.randn(4, 4), None, 3)) is None
+
+
+def test_each_decision_is_logged_where_the_environment_asks_for_it(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    ops = define("f(Tensor x) -> Tensor", "f.out(Tensor x, *, Tensor(a!) out) -> ()", lambda x: x + 1)
+    wide = define("f(Tensor x) -> Tensor", "f.out(Tensor x, *, Tensor(a!) out) -> ()", lambda x: x[:1].expand(3, 3))
+    monkeypatch.setattr(shim.current_settings(), "log", "debug")
+    torch.compile(lambda x: (ops.functional(x), wide.functional(x)), fullgraph=True)(torch.ones(3, 3))
+    messages = [record.getMessage() for record in caplog.records if record.name == "compat_shim"]
+    assert f"compat_shim: {ops.functional}: lowered to {ops.out}" in messages
+    assert f"compat_shim: {wide.functional}: declined: {Decline.OVERLAP.value}" in messages
 
 
 def _overlaps(size: list[int], stride: list[int]) -> bool:

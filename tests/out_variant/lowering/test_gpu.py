@@ -2,41 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
 from checks import same
-from ops import Ops, define
+from ops import define
+from quantization import chain, quantize_ops
 from torch._dynamo.utils import counters
 from torch._inductor import config
 from torch._inductor.utils import run_and_get_code
 
 HAS_NAMES = hasattr(config, "custom_should_partition_ops")  # torch 2.9 on
-
-
-def quantize(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    scale = x.abs().amax(-1, keepdim=True)
-    return x / scale, scale
-
-
-def chain(ops: Ops) -> Callable[[torch.Tensor], Any]:
-    def graph(x: torch.Tensor) -> Any:
-        q, scale = ops.functional(x + 1)
-        q2, _ = ops.functional(q * scale)
-        return q2 + 1, scale
-
-    return graph
-
-
-def quantize_ops(**more: Any) -> Ops:
-    return define(
-        "f(Tensor x) -> (Tensor, Tensor)",
-        "f.out(Tensor x, *, Tensor(a!) q, Tensor(b!) scale) -> ()",
-        quantize,
-        **more,
-    )
 
 
 if torch.cuda.is_available():

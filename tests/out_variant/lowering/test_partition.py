@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 from unittest import mock
 
 import pytest
 import torch
 from checks import compile_and_compare, poisoned_allocations, same
-from ops import Ops, define
+from ops import define
+from quantization import chain, quantize, quantize_ops
 from torch._dynamo.utils import counters
 from torch._inductor import config
 from torch._inductor.scheduler import BaseSchedulerNode, Scheduler
@@ -20,26 +21,6 @@ import compat_shim
 HAS_PARTITION = hasattr(Scheduler, "should_partition")  # torch 2.7 on
 HAS_NAMES = hasattr(config, "custom_should_partition_ops")  # torch 2.9 on
 HAS_NATIVE_LOWERING = tuple(int(part) for part in torch.__version__.split(".")[:2]) >= (2, 12)
-
-QUANTIZE = (
-    "f(Tensor x) -> (Tensor, Tensor)",
-    "f.out(Tensor x, *, Tensor(a!) q, Tensor(b!) scale) -> ()",
-)
-
-
-def quantize(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    scale = x.abs().amax(-1, keepdim=True)
-    return x / scale, scale
-
-
-def chain(ops: Ops) -> Callable[[torch.Tensor], Any]:
-    def graph(x: torch.Tensor) -> Any:
-        q, scale = ops.functional(x + 1)
-        y = q * scale
-        q2, _ = ops.functional(y)
-        return q2 + 1, scale
-
-    return graph
 
 
 @contextlib.contextmanager
@@ -76,7 +57,7 @@ def as_on_a_gpu(**settings: Any) -> Iterator[None]:
 if HAS_PARTITION:
 
     def test_a_partition_boundary_after_the_kernel_does_not_allocate_its_outputs_again() -> None:
-        ops = define(*QUANTIZE, quantize)
+        ops = quantize_ops()
         with only_op_is_partitioned_off(ops.functional), poisoned_allocations():
             code = compile_and_compare(chain(ops), torch.randn(4, 8))
         assert counters["compat_shim"]["lowered"] == 2
@@ -87,7 +68,7 @@ if HAS_NAMES:
 
     @pytest.mark.parametrize("name", ["::f", "::f.default"])
     def test_custom_should_partition_ops_is_asked_by_the_functional_op_s_name(name: str) -> None:
-        ops = define(*QUANTIZE, quantize)
+        ops = quantize_ops()
         with as_on_a_gpu(custom_should_partition_ops=[ops.namespace + name]), poisoned_allocations():
             code = compile_and_compare(chain(ops), torch.randn(4, 8))
         body = code.partition("def call(")[2]
@@ -96,7 +77,7 @@ if HAS_NAMES:
         assert body.count(".f.out(") == 2, "the op is outside of the partitions"
 
     def test_an_op_that_nobody_names_stays_inside_the_partition() -> None:
-        ops = define(*QUANTIZE, quantize)
+        ops = quantize_ops()
         with as_on_a_gpu(), poisoned_allocations():
             code = compile_and_compare(chain(ops), torch.randn(4, 8))
         assert code.partition("def call(")[2].count(".f.out(") == 0
@@ -106,7 +87,7 @@ if HAS_NAMES:
 if hasattr(torch.Tag, "cudagraph_unsafe"):
 
     def test_a_cudagraph_unsafe_functional_op_is_partitioned_off() -> None:
-        ops = define(*QUANTIZE, quantize, functional_tags=(torch.Tag.cudagraph_unsafe,))
+        ops = quantize_ops(functional_tags=(torch.Tag.cudagraph_unsafe,))
         with as_on_a_gpu(), poisoned_allocations():
             code = compile_and_compare(chain(ops), torch.randn(4, 8))
         assert code.partition("def call(")[2].count(".f.out(") == 2
@@ -116,7 +97,7 @@ if HAS_NATIVE_LOWERING:
 
     def test_upstream_s_two_node_lowering_still_gives_wrong_numbers_so_ours_is_still_needed() -> None:
         ops = define(
-            QUANTIZE[0],
+            "f(Tensor x) -> (Tensor, Tensor)",
             "f.out(Tensor x, *, Tensor(a!) q, Tensor(b!) scale) -> (Tensor(a!), Tensor(b!))",
             quantize,
             tags=getattr(torch.Tag, "out", torch.Tag.out_variant),
