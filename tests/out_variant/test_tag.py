@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import compat_shim  # noqa: F401  (what gives older torch the tags)
+from compat_shim.out_variant import to_out_variant
 from compat_shim.out_variant.tag import TAG_VALUE, out_tags
 from compat_shim.release import installed, within
 
@@ -138,3 +139,21 @@ def test_an_op_tagged_in_one_process_is_tagged_alike_in_the_next(run_python: Cal
     )
 
     assert run_python(program, sent).json == [True, repr(torch.Tag.out), repr(torch.Tag.out_variant)]
+
+
+@pytest.mark.parametrize(
+    "out",
+    ["op.out(Tensor x, *, Tensor(a!) out) -> ()", "op.out(Tensor x, Tensor(a!) out) -> Tensor(a!)"],
+    ids=["returns nothing", "positional out"],
+)
+def test_tag_out_keeps_torch_s_own_rules_and_tag_out_variant_is_lenient(out: str, library: Any) -> None:
+    library.define("op(Tensor x) -> Tensor")
+    if NATIVE["out"]:
+        with pytest.raises(ValueError, match=r"torch\.Tag\.out"):
+            library.define(out, tags=torch.Tag.out)
+        library.define(out, tags=torch.Tag.out_variant)
+    else:
+        library.define(out, tags=torch.Tag.out)
+    op = getattr(torch.ops, library.ns).op
+
+    assert to_out_variant(op.default) is op.out
