@@ -206,7 +206,8 @@ LOWERING = (
             _SCHEDULER + "Scheduler.codegen_extern_call",
             _SCHEDULER + "Scheduler.dead_node_elimination",
         ),
-        why="a functional op with an out variant is lowered to it, for 1..n outputs by one node",
+        why="a functional op with an out variant is lowered to it, for 1..n outputs by one node; from 2.12 on in"
+        " place of upstream's, whose flat arguments and node per output give wrong calls and wrong numbers",
         upstream=_PULL + "175116",
         ends_with="when upstream's lowering is right on the shapes in the README",
     ),
