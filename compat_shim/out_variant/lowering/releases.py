@@ -27,20 +27,12 @@ def _allocation_asks_should_allocate() -> bool:
 
 
 def allocate(wrapper: Any, buffer: ir.Buffer) -> None:
-    """Emit the allocation of an out buffer, if it has none yet."""
+    """Emit the allocation of an out buffer, if it has none yet. Called once for each buffer."""
     if _allocation_asks_should_allocate():
         wrapper.codegen_allocation(buffer)
         return
-    if buffer in _allocated_by_us(wrapper):
-        return
-    _allocated_by_us(wrapper).append(buffer)
     wrapper.allocated.add(buffer.get_name())
     wrapper.writeline(wrapper_module.AllocateLine(wrapper, buffer))
-
-
-def _allocated_by_us(wrapper: Any) -> list[ir.Buffer]:
-    buffers: list[ir.Buffer] = vars(wrapper).setdefault("_compat_shim_allocated", [])
-    return buffers
 
 
 def emit(wrapper: Any, line: Any) -> None:
