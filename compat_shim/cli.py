@@ -1,22 +1,44 @@
-"""The command line: ``python -m compat_shim status | demo``."""
+"""The command line, ``python -m compat_shim`` or ``compat-shim``: only what it parses.
+
+Each command is a function of a module that is imported when it is asked for: ``run`` and ``enable``
+import no torch.
+"""
 
 from __future__ import annotations
 
 import argparse
-import json
+import importlib
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from compat_shim import shim, support
-from compat_shim.patching.errors import ShimError
-from compat_shim.report import make_status
+from compat_shim import env
+
+if TYPE_CHECKING:
+    _Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns its exit code (2 for wrong usage, by argparse)."""
-    parser = argparse.ArgumentParser(prog="python -m compat_shim", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
+    options = _parser().parse_args(arguments)
+    module, _, function = options.does.partition(":")
+    return int(getattr(importlib.import_module(f"compat_shim.{module}"), function)(options))
 
+
+def _parser() -> argparse.ArgumentParser:
+    script = Path(sys.argv[0]).stem == "compat-shim"
+    parser = argparse.ArgumentParser(prog="compat-shim" if script else "python -m compat_shim", description=__doc__)
+    parser.description = "PyTorch 2.12's out-variant lowering for custom ops, on torch 2.6 to 2.15."
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _status(commands)
+    _run(commands)
+    _enable(commands)
+    _demo(commands)
+    return parser
+
+
+def _status(commands: _Commands) -> None:
     status = commands.add_parser(
         "status",
         help="what was found and done on this torch",
@@ -27,8 +49,47 @@ def main(arguments: Sequence[str] | None = None) -> int:
     status.add_argument(
         "--releases", action="store_true", help="print the support table of all releases of torch instead; exit code 0"
     )
-    status.set_defaults(run=_status)
+    status.set_defaults(does="commands.status:main")
 
+
+def _run(commands: _Commands) -> None:
+    run = commands.add_parser(
+        "run",
+        help="run a command with the shim active in every Python of this environment",
+        usage="%(prog)s [options] -- COMMAND [ARGUMENT ...]",
+        description="Put the shim's bootstrap folder first on PYTHONPATH and execute COMMAND in place of this"
+        " process. Every Python of this environment that it starts is active, workers too. Exit code: the"
+        " command's; 127 if it is not found, 126 if it cannot be executed.",
+    )
+    run.add_argument("--mode", choices=env.MODES, help=f"{env.MODE} for the command")
+    run.add_argument("--features", metavar="IDS", help=f"{env.FEATURES} for the command")
+    run.add_argument("--log", choices=env.LOG_LEVELS, help=f"{env.LOG} for the command")
+    run.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND", help="the command and its arguments")
+    run.set_defaults(does="activation.run:main", parser=run)
+
+
+def _enable(commands: _Commands) -> None:
+    for name, help_, description in (
+        (
+            "enable",
+            "activate the shim in every start of this environment's Python",
+            "Write one file into this environment's site-packages, which activates the shim at each start of its"
+            " Python. Exit code 0; 1 if that is not possible.",
+        ),
+        ("disable", "undo `enable`", "Remove the file that `enable` wrote. Exit code 0, also if there is none."),
+        (
+            "enabled",
+            "is the shim enabled in this environment?",
+            "Print the file that `enable` wrote. Exit code 0 if there is one, 1 if not.",
+        ),
+    ):
+        command = commands.add_parser(name, help=help_, description=description)
+        command.set_defaults(does="activation.enable:main")
+        if name == "enable":
+            command.add_argument("--system", action="store_true", help="also outside a virtual environment")
+
+
+def _demo(commands: _Commands) -> None:
     demo = commands.add_parser(
         "demo",
         help="compile a quantized block with the shim off and on, side by side",
@@ -40,32 +101,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
     demo.add_argument("--rows", type=int, default=64, help="rows of the input (default 64)")
     demo.add_argument("--width", type=int, default=256, help="width of a layer (default 256)")
     demo.add_argument("--steps", type=int, default=200, help="timed steps of each contender (default 200)")
-    demo.set_defaults(run=_demo)
-
-    options = parser.parse_args(arguments)
-    return int(options.run(options))
-
-
-def _status(options: argparse.Namespace) -> int:
-    if options.releases:
-        print(support.table())
-        return 0
-    owner = shim._owner()
-    try:
-        import torch  # noqa: F401  (activates what waits for it)
-
-        if owner.engine is not None:
-            owner.engine.import_all()
-    except ImportError as error:
-        print(f"torch cannot be imported: {error}", file=sys.stderr)
-    except ShimError as error:  # COMPAT_SHIM=strict
-        print(error, file=sys.stderr)
-    status = make_status(owner)
-    print(json.dumps(status.to_dict(), indent=2) if options.json else status)
-    return 0 if status.good else 1
-
-
-def _demo(options: argparse.Namespace) -> int:
-    from compat_shim.demo import run
-
-    return int(run(options))
+    demo.set_defaults(does="demo:run")

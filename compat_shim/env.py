@@ -12,7 +12,11 @@ variable                 values              meaning
 ``COMPAT_SHIM_LOG``      ``quiet``           log nothing
                          ``warn`` (default)  one warning per feature that could not be applied
                          ``debug``           each decision too
+``COMPAT_SHIM_ROUTE``    ``run``             set by ``compat_shim run`` for its command; ``status`` tells it
 =======================  ==================  =====================================================
+
+``activation/bootstrap/sitecustomize.py`` reads ``COMPAT_SHIM`` too: nothing of the package is imported
+at the start of an interpreter.
 
 Standard library only, and little of it: this runs at interpreter start-up.
 """
@@ -22,6 +26,8 @@ import os
 MODE = "COMPAT_SHIM"
 FEATURES = "COMPAT_SHIM_FEATURES"
 LOG = "COMPAT_SHIM_LOG"
+ROUTE = "COMPAT_SHIM_ROUTE"
+NAMES = (MODE, FEATURES, LOG, ROUTE)
 
 MODES = ("auto", "off", "strict")
 LOG_LEVELS = ("quiet", "warn", "debug")
@@ -54,6 +60,16 @@ def read(environ: "os._Environ[str] | dict[str, str] | None" = None) -> Settings
     mode = word(MODE, MODES, "auto")
     log = word(LOG, LOG_LEVELS, "warn")
     return Settings(mode, _features(env.get(FEATURES, ""), problems), log, tuple(problems))
+
+
+def started_by() -> str:
+    """``"run"`` in a process that ``compat_shim run`` has started, else nothing."""
+    return "run" if os.environ.get(ROUTE) == "run" else ""
+
+
+def given() -> "dict[str, str]":
+    """The shim's variables that are set."""
+    return {name: os.environ[name] for name in NAMES if name in os.environ}
 
 
 def _features(text: str, problems: "list[str]") -> "tuple[str, ...]":

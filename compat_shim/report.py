@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import platform
+import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from compat_shim import env, inspection
 from compat_shim.features import FEATURES
 from compat_shim.patching.patch import Feature, Finding, Verdict
 from compat_shim.release import installed
@@ -55,27 +58,41 @@ class Status:
     Attributes:
         version: the shim's.
         active: whether it is.
-        route: how it was activated.
+        route: how it was activated: ``import compat_shim``, ``activate()``, ``sitecustomize`` (the
+            bootstrap folder on PYTHONPATH), ``run`` or ``enable``.
         mode: ``COMPAT_SHIM``: auto, off or strict.
+        environment: the shim's variables that are set, as they are now.
         torch: version of torch, or None if there is none.
         torch_path, torch_git: where it is and what it was built from.
+        torch_build: what it was built for, once it is imported.
         release: the tested release whose functions this torch has, once a feature is planned.
-        python: the interpreter's version.
+        python, python_path: the interpreter's version and file.
         problems: what is wrong in the environment variables.
         features: in the order in which they are applied.
+        cache_salt: the shim's part of the cache keys, once the lowering is applied.
+        pairs, candidates: the pairs of the process, and the tagged overloads that are in none (none
+            of either before torch is imported).
+        foreign: what others have put at the functions that the patches replace or rely on.
     """
 
     version: str
     active: bool
     route: str
     mode: str
+    environment: dict[str, str]
     torch: str | None
     torch_path: str | None
     torch_git: str | None
+    torch_build: str | None
     release: str | None
     python: str
+    python_path: str
     problems: tuple[str, ...]
     features: tuple[FeatureStatus, ...]
+    cache_salt: str | None
+    pairs: tuple[inspection.PairStatus, ...]
+    candidates: tuple[inspection.CandidateStatus, ...]
+    foreign: tuple[inspection.ForeignStatus, ...]
 
     @property
     def good(self) -> bool:
@@ -96,18 +113,28 @@ def make_status(shim: Shim) -> Status:
 
     plans: dict[str, Plan] = shim.engine.plans if shim.engine is not None else {}
     release = installed()
+    # Pairs are told by the tags, which torch has once the first feature is there.
+    there = all(name in plans and plans[name].finding.verdict.good for name in ("tag", "discovery"))
+    pairs, candidates = inspection.pairs() if there else ((), ())
     return Status(
         version=VERSION,
         active=shim.active,
         route=shim.route,
         mode=shim.settings.mode,
+        environment=env.given(),
         torch=release.version if release else None,
         torch_path=release.path if release else None,
         torch_git=release.git_version if release else None,
+        torch_build=inspection.torch_build(),
         release=next((plan.release for plan in plans.values() if plan.release), None),
         python=platform.python_version(),
+        python_path=sys.executable,
         problems=shim.settings.problems,
         features=tuple(_feature(feature, plans.get(feature.id), shim.active) for feature in FEATURES),
+        cache_salt=inspection.cache_salt(),
+        pairs=pairs,
+        candidates=candidates,
+        foreign=inspection.foreign_patches(),
     )
 
 
@@ -145,22 +172,42 @@ def _lines(status: Status) -> list[str]:
     head = [
         ("compat_shim", f"{status.version}, {'active' if status.active else 'not active'} ({status.route})"),
         ("mode", status.mode),
+        *(("environment", f"{name}={value}") for name, value in status.environment.items()),
         ("torch", f"{status.torch or 'none'} in {status.torch_path or '-'}"),
+        ("build", f"{status.torch_build or '-'}, {status.torch_git or 'no commit'}"),
         ("taken for", f"torch {status.release}" if status.release else "no tested release yet"),
-        ("python", status.python),
+        ("python", f"{status.python} in {status.python_path}"),
+        ("cache salt", status.cache_salt or "none yet"),
         *(("problem", problem) for problem in status.problems),
     ]
-    lines = [f"{name:<12} {value}" for name, value in head]
+    lines = columns(head)
     for feature in status.features:
-        lines += ["", f"{feature.id:<12} {feature.verdict:<16} {feature.title}"]
+        lines += ["", *columns([(feature.id, feature.verdict, feature.title)])]
         if not feature.good:
             lines += _details(feature.expected, feature.found)
-        width = max((len(patch.id) for patch in feature.patches), default=0)
-        for patch in feature.patches:
-            lines.append(f"  {patch.id:<{width}}  {patch.verdict:<16} {patch.target}")
+        rows = columns([(patch.id, patch.verdict, patch.target, patch.upstream) for patch in feature.patches], "  ")
+        for patch, row in zip(feature.patches, rows):
+            lines.append(row)
             if not Verdict(patch.verdict).good:
                 lines += _details(patch.expected, patch.found)
+    lines += ["", "pairs", *columns([(pair.functional, pair.out, pair.source) for pair in status.pairs], "  ")]
+    if not status.pairs:
+        lines.append("  none in this process")
+    if status.candidates:
+        lines += ["", "tagged, but in no pair"]
+    for loose in status.candidates:
+        lines.append(f"  {loose.candidate} for {loose.functional or 'no functional op'}")
+        lines += [f"      {reason}" for reason in loose.reasons]
+    if status.foreign:
+        foreign = [(other.target, f"{other.function} of {other.module}") for other in status.foreign]
+        lines += ["", "patched by others", *columns(foreign, "  ")]
     return lines
+
+
+def columns(rows: Sequence[tuple[str, ...]], indent: str = "") -> list[str]:
+    """Lines of aligned columns, each at least 12 wide."""
+    widths = [max([12, *map(len, column)]) for column in zip(*rows)]
+    return [indent + " ".join(f"{cell:<{width}}" for cell, width in zip(row, widths)).rstrip() for row in rows]
 
 
 def _details(expected: str, found: str) -> list[str]:

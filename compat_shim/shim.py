@@ -5,7 +5,7 @@ engine is imported when torch has been. Standard library only, and little of it.
 """
 
 import sys
-import threading
+from _thread import RLock  # threading is slow to import at start-up
 from types import ModuleType
 
 from compat_shim import env
@@ -13,6 +13,7 @@ from compat_shim.patching.import_hook import ImportHook
 
 TYPE_CHECKING = False  # typing is slow to import at start-up; checkers know this name
 if TYPE_CHECKING:
+    from compat_shim.activation.children import Children
     from compat_shim.patching.engine import Engine
     from compat_shim.report import Status
 
@@ -27,11 +28,12 @@ class Shim:
     """The state of one copy of the package: its settings, import hook and patch engine."""
 
     def __init__(self) -> None:
-        self.lock = threading.RLock()
+        self.lock = RLock()
         self.settings = env.read({})
         self.route = "not activated"
         self.engine: "Engine | None" = None
         self._hook: "ImportHook | None" = None
+        self._children: "Children | None" = None
 
     @property
     def active(self) -> bool:
@@ -54,6 +56,10 @@ class Shim:
                     raise ShimError("; ".join(self.settings.problems))
                 for problem in self.settings.problems:
                     warn(self.settings, problem)
+            from compat_shim.activation.children import Children
+
+            self._children = Children()
+            self._children.attach()
             if _usable(sys.modules.get("torch")):
                 self._start_engine()
             else:
@@ -62,6 +68,9 @@ class Shim:
 
     def deactivate(self) -> None:
         with self.lock:
+            if self._children is not None:
+                self._children.detach()
+                self._children = None
             if self._hook is not None:
                 self._hook.remove()
                 self._hook = None
@@ -135,7 +144,14 @@ def activate() -> None:
 def activate_on_import() -> None:
     """What ``import compat_shim`` does."""
     if env.read().mode != "off":
-        _owner().activate("import compat_shim")
+        from compat_shim.activation import route
+
+        _owner().activate(route())
+
+
+def set_route(route: str) -> None:
+    """Say how the process's shim was activated, where that is known only afterwards."""
+    _owner().route = route
 
 
 def deactivate() -> None:

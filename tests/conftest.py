@@ -33,15 +33,20 @@ class Finished:
 RunPython = Callable[..., Finished]
 
 
-def _run_python(code: str, *arguments: str, env: Mapping[str, str] | None = None, expect: int | None = 0) -> Finished:
-    """Run ``code`` in an interpreter of its own.
+def _run_python(code: str, *arguments: str, **options: Any) -> Finished:
+    """Run ``code`` in an interpreter of its own; ``options`` as in ``_run_command``."""
+    return _run_command(sys.executable, "-c", code, *arguments, **options)
+
+
+def _run_command(*words: str, env: Mapping[str, str] | None = None, expect: int | None = 0) -> Finished:
+    """Run a command.
 
     The environment is this process's without the shim's variables, then ``env``. The exit code
     must be ``expect``; None takes any.
     """
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("COMPAT_SHIM")}
     process = subprocess.run(
-        [sys.executable, "-c", code, *arguments],
+        words,
         env={**inherited, **(env or {})},
         capture_output=True,
         text=True,
@@ -56,6 +61,12 @@ def _run_python(code: str, *arguments: str, env: Mapping[str, str] | None = None
 def run_python() -> RunPython:
     """A function that runs Python source in an interpreter of its own and returns ``Finished``."""
     return _run_python
+
+
+@pytest.fixture(scope="session")
+def run_command() -> RunPython:
+    """A function that runs a command and returns ``Finished``."""
+    return _run_command
 
 
 @pytest.fixture(scope="session")

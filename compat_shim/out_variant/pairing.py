@@ -18,7 +18,7 @@ from compat_shim.out_variant.tag import out_tags
 
 # torch is imported where it is used: importing it applies patches, and those import this module.
 if TYPE_CHECKING:
-    from torch._ops import OpOverload
+    from torch._ops import OpOverload, OpOverloadPacket
 
 
 @dataclasses.dataclass(frozen=True)
@@ -168,20 +168,29 @@ def _functional_ops() -> Iterator[OpOverload]:
             yield op
     module = getattr(torch._library, "_out_variant", None)
     yield from filter(_alive, list(getattr(module, "_manual_out_variant_registry", {})))
+    for packet in tagged_packets():
+        for overload_name in packet.overloads():
+            yield getattr(packet, overload_name)
+
+
+def tagged_packets() -> Iterator[OpOverloadPacket]:
+    """The ops outside torch's own namespaces that have an overload tagged as an out variant."""
+    import torch
+
     tags = out_tags()
     builtin = tuple(f"{namespace}::" for namespace in BUILTIN)
+    seen: set[str] = set()
     for qualified in torch._C._dispatch_get_all_op_names():
         # Thousands of names at each compile: most are torch's own, and for the rest one C++ call
         # tells the tags. Asking torch.ops would build a packet for every op.
         if qualified.startswith(builtin):
             continue
         name, _, overload = qualified.partition(".")
-        if not _is_tagged(name, overload, tags):
+        if name in seen or not _is_tagged(name, overload, tags):
             continue
+        seen.add(name)
         namespace, _, base = name.partition("::")
-        packet = getattr(getattr(torch.ops, namespace), base)
-        for overload_name in packet.overloads():
-            yield getattr(packet, overload_name)
+        yield getattr(getattr(torch.ops, namespace), base)
 
 
 def _is_tagged(name: str, overload: str, tags: tuple[object, ...]) -> bool:

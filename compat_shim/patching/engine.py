@@ -15,7 +15,7 @@ from compat_shim.env import Settings
 from compat_shim.patching import fingerprint
 from compat_shim.patching.errors import ShimError
 from compat_shim.patching.import_hook import ImportHook
-from compat_shim.patching.log import debug, warn
+from compat_shim.patching.log import debug, info, warn
 from compat_shim.patching.patch import Feature, Finding, Patch, Undo, Verdict
 from compat_shim.release import Release, installed, within
 
@@ -51,6 +51,7 @@ class Engine:
         self._asked_for = _with_required(settings.features, features)
         self._advancing = False
         self._look_again = False
+        self._told = False
         self._hook: ImportHook | None = None
         self._imported: set[str] = set()
         self._fingerprints: dict[str, dict[str, str | None]] = {}
@@ -122,6 +123,11 @@ class Engine:
                 self._decide_pending(imports_done)
         finally:
             self._advancing = False
+        verdicts = {name: plan.finding.verdict for name, plan in self.plans.items()}
+        if not self._told and Verdict.PENDING not in verdicts.values():
+            self._told = True
+            found = ", ".join(f"{name} {verdict.value}" for name, verdict in verdicts.items())
+            info(self.settings, "%s on torch %s", found, self.release.version)
 
     def _decide_pending(self, imports_done: bool) -> None:
         for plan in self.plans.values():
@@ -219,8 +225,7 @@ class Engine:
         function = fingerprint.function_of(raw)
         if function is None:
             return Finding(Verdict.FOREIGN_PATCH, shown, f"{type(raw).__name__} object, not a function")
-        module = fingerprint.split(target)[0]
-        if fingerprint.defined_in(function) != module or hasattr(function, "__wrapped__"):
+        if fingerprint.is_foreign(function, target):
             found = f"{function.__qualname__} from {fingerprint.defined_in(function)}"
             return Finding(Verdict.FOREIGN_PATCH, shown, found)
         try:

@@ -100,6 +100,11 @@ def defined_in(function: types.FunctionType) -> str:
     return str(function.__globals__.get("__name__", function.__code__.co_filename))
 
 
+def is_foreign(function: types.FunctionType, target: str) -> bool:
+    """Whether the function at ``target`` (as ``function_of`` gives it) is not that module's own."""
+    return defined_in(function) != split(target)[0] or hasattr(function, "__wrapped__")
+
+
 def hash_of(function: types.FunctionType) -> str:
     """The fingerprint of a function.
 

@@ -8,12 +8,12 @@ interpreter start-up.
 
 import sys
 from _thread import get_ident
-from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 TYPE_CHECKING = False  # typing is slow to import at start-up; checkers know this name
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from importlib.machinery import ModuleSpec
 
 
 class ImportHook:

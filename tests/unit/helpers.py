@@ -176,9 +176,12 @@ def python(*arguments: str, torch: Path | None = None, **environ: str) -> subpro
     kept |= {"PYTHONPATH": os.pathsep.join(path), "PYTHONDONTWRITEBYTECODE": "1"}
     if torch is not None:
         kept["SMALL_FINGERPRINTS"] = str(torch / "fingerprints.json")
-    return subprocess.run(
-        [sys.executable, *arguments], env=kept | environ, capture_output=True, text=True, timeout=60, check=False
-    )
+    return command(sys.executable, *arguments, environ=kept | environ, cwd="/")  # -c looks there first
+
+
+def command(*words: str, environ: dict[str, str], **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run a command with this environment and no other variable."""
+    return subprocess.run(words, env=environ, capture_output=True, text=True, timeout=60, check=False, **options)
 
 
 def run(code: str, torch: Path | None = None, **environ: str) -> subprocess.CompletedProcess[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -99,7 +100,36 @@ def test_wrong_usage_is_2_and_shows_the_usage(tmp_path: Path, arguments: tuple[s
     assert done.stdout == ""
 
 
-def test_help_is_0_and_names_the_commands(tmp_path: Path) -> None:
-    done = small(fake_torch(tmp_path), "--help")
-    assert done.returncode == 0
-    assert "status" in done.stdout
+COMMANDS = {
+    "status": ("--json", "--releases"),
+    "run": ("--mode", "--features", "--log", "COMMAND"),
+    "enable": ("--system",),
+    "disable": (),
+    "enabled": (),
+    "demo": ("--layers", "--rows", "--width", "--steps"),
+}
+
+
+def test_help_names_every_command_and_says_what_each_does() -> None:
+    done = python("-m", "compat_shim", "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    commands = re.findall(r"^    (\w+) +\S", done.stdout, re.MULTILINE)
+    assert commands == list(COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_help_of_a_command_names_its_options_and_no_others(name: str) -> None:
+    done = python("-m", "compat_shim", name, "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"usage: python -m compat_shim {name}")
+    assert "xit code" in done.stdout
+    listed = re.findall(r"^  (--\w+|[A-Z]\w+)", done.stdout, re.MULTILINE)
+    assert sorted(listed) == sorted(COMMANDS[name])
+
+
+def test_the_console_script_is_named_in_its_usage(tmp_path: Path) -> None:
+    script = tmp_path / "compat-shim"
+    script.write_text("import sys; from compat_shim.cli import main; sys.exit(main())")
+    done = python(str(script), "run")
+    assert done.returncode == 2
+    assert done.stderr.startswith("usage: compat-shim run [options] -- COMMAND [ARGUMENT ...]")

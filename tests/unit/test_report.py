@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import json
 import platform
@@ -16,7 +17,7 @@ from compat_shim.patching.engine import Plan
 from compat_shim.patching.patch import Finding, Verdict
 from compat_shim.release import Release
 
-from .helpers import feature, wrap
+from .helpers import Bench, feature, wrap
 
 ONE = feature("tag", wrap("lib_a:plain", why="it is a test", upstream="#7", ends_with="2.13"))
 TWO = feature("lowering", wrap("lib_a:one"), wrap("lib_a:another"))
@@ -29,11 +30,13 @@ def report(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     stand_in = ModuleType("compat_shim.features")
     stand_in.FEATURES = (ONE, TWO)  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "compat_shim.features", stand_in)
-    monkeypatch.delitem(sys.modules, "compat_shim.report", raising=False)
+    for name in ("report", "inspection"):
+        monkeypatch.delitem(sys.modules, f"compat_shim.{name}", raising=False)
     module = importlib.import_module("compat_shim.report")
     monkeypatch.setattr(module, "installed", lambda: Release("2.10.0+cpu", "/lib/torch", "abc"))
     yield module
-    sys.modules.pop("compat_shim.report", None)
+    for name in ("report", "inspection"):
+        sys.modules.pop(f"compat_shim.{name}", None)
 
 
 def shim(*plans: Plan, active: bool = True, problems: tuple[str, ...] = ()) -> Any:
@@ -129,7 +132,8 @@ def test_the_dictionary_is_json_with_a_schema_version(report: Any) -> None:
 
 def test_the_text_explains_what_is_not_good_and_only_that(report: Any) -> None:
     text = str(report.make_status(shim(applied(ONE), declined(TWO), problems=("COMPAT_SHIM='x' is not one",))))
-    head, one, two = text.split("\n\n")
+    head, one, two, pairs = text.split("\n\n")
+    assert pairs.splitlines() == ["pairs", "  none in this process"]
     for part in ("active (import compat_shim)", "2.10.0+cpu in /lib/torch", "torch 2.10.0", "COMPAT_SHIM='x' is"):
         assert part in head
     assert [line.split()[:2] for line in one.splitlines()] == [["tag", "APPLIED"], ["plain", "NATIVE"]]
@@ -138,6 +142,59 @@ def test_the_text_explains_what_is_not_good_and_only_that(report: Any) -> None:
     assert lines[0].startswith("lowering DRIFTED the feature lowering")
     assert lines[1:3] == ["expected hash 0123", "found hash 4567"]
     assert "found another one does not fit" in lines
+
+
+def test_the_text_shows_pairs_misfits_and_foreign_patches_in_aligned_columns(report: Any) -> None:
+    inspection = report.inspection
+    status = dataclasses.replace(
+        report.make_status(shim(applied(ONE))),
+        environment={"COMPAT_SHIM": "auto"},
+        cache_salt="0123",
+        pairs=(
+            inspection.PairStatus("ns::f", "ns::f.out", "tag"),
+            inspection.PairStatus("ns::a_long_name", "ns::g", "registered"),
+        ),
+        candidates=(inspection.CandidateStatus("ns::h", "ns::h.out", ("input 'x' is missing",)),),
+        foreign=(inspection.ForeignStatus("lib_a:plain", "theirs", "somebody"),),
+    )
+    lines = str(status).splitlines()
+    assert {"environment  COMPAT_SHIM=auto", "cache salt   0123"} <= set(lines)
+    assert lines[lines.index("pairs") :] == [
+        "pairs",
+        "  ns::f           ns::f.out    tag",
+        "  ns::a_long_name ns::g        registered",
+        "",
+        "tagged, but in no pair",
+        "  ns::h.out for ns::h",
+        "      input 'x' is missing",
+        "",
+        "patched by others",
+        "  lib_a:plain  theirs of somebody",
+    ]
+
+
+def test_a_foreign_patch_on_a_target_is_seen_also_on_top_of_ours(report: Any, bench: Bench) -> None:
+    owner = vars(bench.load("lib_a"))["Owner"]
+    target = wrap("lib_a:Owner.method")
+    mine = feature("mine", target)
+    report.inspection.FEATURES = (mine,)
+    engine = bench.started(mine)
+    assert engine.plans["mine"].finding.verdict is Verdict.APPLIED
+    assert report.inspection.foreign_patches() == ()
+    owner.method = lambda self, x: x
+    (seen,) = report.inspection.foreign_patches()
+    assert (seen.target, seen.module) == ("lib_a:Owner.method", __name__)
+    assert seen.function.endswith("<lambda>")
+
+
+def test_the_environment_the_python_and_the_build_are_told(report: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COMPAT_SHIM_LOG", "quiet")
+    version = ModuleType("torch.version")
+    version.cuda, version.debug = "12.8", True  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "torch.version", version)
+    status = report.make_status(shim())
+    assert status.environment["COMPAT_SHIM_LOG"] == "quiet"
+    assert (status.python_path, status.torch_build, status.cache_salt) == (sys.executable, "CUDA 12.8, debug", None)
 
 
 def test_the_text_and_the_module_hold_no_path_of_the_machine_they_were_written_on(report: Any) -> None:

@@ -62,9 +62,7 @@ def test_importing_the_package_imports_neither_torch_nor_anything_slow() -> None
     loaded = python("-S", "-I", "-c", code.format(path=str(ROOT), imports="import compat_shim")).stdout.split()
     assert "compat_shim.shim" in loaded
     assert slow.isdisjoint(loaded)
-    baseline = python(
-        "-S", "-I", "-c", code.format(path=str(ROOT), imports="import threading, importlib.machinery")
-    ).stdout.split()
+    baseline = python("-S", "-I", "-c", code.format(path=str(ROOT), imports="import os, types")).stdout.split()
     assert {name for name in loaded if not name.startswith("compat_shim")} - {*baseline} == {"_compat_shim_owner"}
 
 
@@ -258,7 +256,7 @@ def test_threads_that_activate_at_once_activate_once(torch: Path) -> None:
         "threads = [threading.Thread(target=compat_shim.activate) for _ in range(4)]\n"
         "for thread in threads: thread.start()\n"
         "for thread in threads: thread.join()\n"
-        "assert len(sys.meta_path) == before + 1, sys.meta_path\n"
+        "assert len(sys.meta_path) == before + 2, sys.meta_path\n"  # for torch and for multiprocessing
         f"{CREATE}\n"
         "assert made == ['FallbackKernel', 1, 'lowered'], made",
         torch,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import sys
 from pathlib import Path
 from typing import Any
@@ -291,3 +292,16 @@ def test_a_native_need_is_met(bench: Bench) -> None:
     one = feature("one", wrap("lib_a:other", first="2.11"))
     engine = bench.started(one, feature("two", wrap("lib_a:plain"), requires=("one",)))
     assert [verdict_of(engine, name) for name in ("one", "two")] == [Verdict.NATIVE, Verdict.APPLIED]
+
+
+def test_one_line_at_info_tells_all_verdicts_once_they_are_known(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench.load("lib_a")
+    now, later = feature("now", wrap("lib_a:plain")), feature("later", wrap("lib_b:plain"))
+    bench.write("lib_b")
+    with caplog.at_level("INFO", "compat_shim"):
+        bench.started(now, later)
+        assert caplog.messages == []
+        importlib.import_module("lib_b")
+    assert caplog.messages == ["compat_shim: now APPLIED, later APPLIED on torch 2.10.0"]

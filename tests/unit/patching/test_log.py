@@ -33,3 +33,13 @@ def test_details_are_said_only_where_they_are_asked_for(
     log.debug(settings(log="debug"), "%s", "two")
     (record,) = caplog.records
     assert (record.levelname, record.getMessage()) == ("DEBUG", "compat_shim: two")
+
+
+def test_the_loggers_own_level_asks_for_the_details_too(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log.logger, "level", logging.NOTSET)
+    with caplog.at_level(logging.INFO, "compat_shim"):  # as TORCH_LOGS="compat_shim" does
+        log.info(settings(), "%s", "one")
+        log.debug(settings(), "two")
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [("INFO", "compat_shim: one")]

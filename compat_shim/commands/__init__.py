@@ -1,0 +1,1 @@
+"""The commands ``status`` and ``explain``. The others are beside what they do."""

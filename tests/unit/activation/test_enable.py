@@ -1,0 +1,181 @@
+"""``compat_shim enable``, ``disable`` and ``enabled``, in virtual environments of their own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import site
+import subprocess
+import sys
+import sysconfig
+import venv
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from compat_shim.activation import enable, start_file
+from compat_shim.activation.enable import NAMES, NotPossible
+
+from ..helpers import ROOT, command, fake_torch
+
+ROUTE = "import small_features, torch, compat_shim; assert torch.Tag.out == 'out'; print(compat_shim.status().route)"
+
+
+class Environment:
+    """A virtual environment with the fake torch and a copy of the package in its site-packages."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        venv.create(folder, symlinks=True, with_pip=False)
+        (self.packages,) = folder.glob("lib/python*/site-packages")
+        shutil.copytree(
+            ROOT / "compat_shim", self.packages / "compat_shim", ignore=shutil.ignore_patterns("__pycache__")
+        )
+        torch = fake_torch(folder)
+        for item in torch.iterdir():
+            shutil.move(item, self.packages)
+        # The engine needs `packaging`, which is where the tests run.
+        self.packages.joinpath("tests.pth").write_text(sysconfig.get_path("purelib") + "\n")
+
+    def python(self, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
+        table = str(self.packages / "fingerprints.json")
+        environ = {"SMALL_FINGERPRINTS": table, "PYTHONDONTWRITEBYTECODE": "1", **environ}
+        return command(str(self.folder / "bin" / "python"), *words, environ=environ, cwd="/")
+
+    def shim(self, *words: str) -> tuple[int, str]:
+        done = self.python("-m", "compat_shim", *words)
+        return done.returncode, done.stdout + done.stderr
+
+    @property
+    def file(self) -> Path:
+        return self.packages / NAMES[enable.knows_start_files()]
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    return Environment(tmp_path_factory.mktemp("environment") / "venv")
+
+
+@pytest.fixture
+def environment(shared: Environment, tmp_path: Path) -> Environment:
+    """An environment that is not enabled, and has no other guest from an earlier test."""
+    for name in (*NAMES, "sitecustomize.py"):
+        shared.packages.joinpath(name).unlink(missing_ok=True)
+    return shared
+
+
+def test_enable_activates_every_start_until_disable(environment: Environment) -> None:
+    before = sorted(environment.packages.iterdir())
+    assert environment.shim("enabled") == (1, f"not enabled in {environment.packages}\n")
+    for _ in range(2):
+        assert environment.shim("enable") == (0, f"wrote {environment.file}\n")
+        done = environment.python("-c", ROUTE)
+        assert (done.stdout, done.stderr) == ("enable\n", "")
+    assert environment.shim("enabled") == (0, f"enabled by {environment.file}\n")
+    assert sorted(environment.packages.iterdir()) == sorted([*before, environment.file])
+    assert environment.shim("disable") == (0, f"removed {environment.file}\n")
+    assert environment.shim("disable") == (0, f"it was not enabled in {environment.packages}\n")
+    assert sorted(environment.packages.iterdir()) == before
+    assert environment.python("-c", "import torch; assert not hasattr(torch.Tag, 'out')").returncode == 0
+
+
+def test_an_enabled_environment_runs_the_users_own_sitecustomize_and_obeys_off(environment: Environment) -> None:
+    environment.packages.joinpath("sitecustomize.py").write_text("print('theirs')\n")
+    assert environment.shim("enable")[0] == 0
+    assert environment.python("-c", ROUTE).stdout == "theirs\nenable\n"
+    off = environment.python("-c", "import sys, torch; print('compat_shim' in sys.modules)", COMPAT_SHIM="off")
+    assert (off.stdout, off.stderr) == ("theirs\nFalse\n", "")
+    assert environment.python("-S", "-c", "import sys; print(len(sys.path))").stderr == ""
+
+
+def test_run_in_an_enabled_environment_is_still_one_activation(environment: Environment) -> None:
+    assert environment.shim("enable")[0] == 0
+    program = str(environment.folder / "bin" / "python")
+    code, said = environment.shim("run", "--", program, "-c", f"{ROUTE}; import sys; print(len(sys.path))")
+    route, with_run = said.split()
+    assert (code, route) == (0, "run")
+    assert int(with_run) == int(environment.python("-c", "import sys; print(len(sys.path))").stdout)
+
+
+def test_an_uninstalled_package_leaves_a_file_that_does_no_harm(environment: Environment) -> None:
+    assert environment.shim("enable")[0] == 0
+    hidden = environment.packages / "hidden"
+    environment.packages.joinpath("compat_shim").rename(hidden)
+    try:
+        done = environment.python("-c", "import sys, torch; print([p for p in sys.path if 'bootstrap' in p])")
+    finally:
+        hidden.rename(environment.packages / "compat_shim")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "[]\n", "")
+
+
+def test_an_environment_that_was_moved_is_still_enabled(tmp_path: Path) -> None:
+    old = Environment(tmp_path / "old")
+    assert old.shim("enable")[0] == 0
+    moved = tmp_path / "moved"
+    old.folder.rename(moved)
+    old.folder, old.packages = moved, next(moved.glob("lib/python*/site-packages"))
+    done = old.python("-c", ROUTE)
+    assert (done.stdout, done.stderr) == ("enable\n", "")
+
+
+def test_a_file_of_that_name_that_is_not_ours_is_left_alone(environment: Environment) -> None:
+    environment.file.write_text("/somewhere\n")
+    code, said = environment.shim("enable")
+    assert (code, said) == (
+        1,
+        f"compat-shim enable: {environment.file} exists and is not compat_shim's; it is left as it is\n",
+    )
+    assert environment.shim("disable")[0] == 0
+    assert environment.file.read_text() == "/somewhere\n"
+
+
+def test_outside_a_virtual_environment_it_must_be_asked_for() -> None:
+    base: str = sys._base_executable  # type: ignore[attr-defined]
+    done = command(base, "-m", "compat_shim", "enable", environ={"PYTHONPATH": str(ROOT)})
+    assert done.returncode == 1
+    assert "is not a virtual environment; enable it there anyway with --system" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_site_packages_that_cannot_be_written_to_is_a_clear_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(*args: object, **kwargs: object) -> None:
+        raise PermissionError(13, "Permission denied", "somewhere")
+
+    monkeypatch.setattr("tempfile.mkstemp", denied)
+    with pytest.raises(NotPossible, match=rf"^{tmp_path} cannot be written to \(Permission denied\); enable it as"):
+        enable.enable(tmp_path, str(tmp_path))
+    tmp_path.joinpath(NAMES[0]).write_text(enable.contents("/", False))
+    monkeypatch.setattr(Path, "unlink", denied)
+    with pytest.raises(NotPossible, match=r"cannot be removed \(Permission denied\)"):
+        enable.disable(tmp_path)
+
+
+def test_a_file_that_cannot_be_finished_is_not_there_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*args: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(NotPossible, match="No space left"):
+        enable.enable(tmp_path, str(tmp_path))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_start_files_are_used_where_the_interpreter_knows_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = ModuleType("site")
+    assert not enable.knows_start_files(fake)
+    assert enable.enable(tmp_path, str(tmp_path)).name == NAMES[enable.knows_start_files(site)]
+    monkeypatch.setattr(site, "StartupState", object, raising=False)  # as in Python 3.15
+    file = enable.enable(tmp_path, str(tmp_path))
+    assert [entry.name for entry in tmp_path.iterdir()] == ["compat_shim.start"]  # the other form is gone
+    (line,) = [line for line in file.read_text().splitlines() if not line.startswith("#")]
+    assert line == f"{start_file.__name__}:{start_file.start.__name__}"
+    assert [removed.name for removed in enable.disable(tmp_path)] == ["compat_shim.start"]
+
+
+def test_what_a_start_file_calls_is_the_route(environment: Environment) -> None:
+    call = "from compat_shim.activation.start_file import start; start(); import small_features, torch, compat_shim"
+    done = environment.python("-c", f"{call}; print(torch.Tag.out, compat_shim.status().route)")
+    assert (done.stdout, done.stderr) == ("out enable\n", "")
