@@ -8,6 +8,7 @@ from compat_shim import shim as _shim
 
 TYPE_CHECKING = False  # typing is slow to import at start-up; checkers know this name
 if TYPE_CHECKING:
+    from compat_shim.explaining.compile import explain
     from compat_shim.out_variant import register_out_variant
 
 __version__ = _shim.VERSION
@@ -15,6 +16,7 @@ __version__ = _shim.VERSION
 __all__ = [
     "activate",
     "deactivate",
+    "explain",
     "is_active",
     "register_out_variant",
     "status",
@@ -27,11 +29,15 @@ status = _shim.status
 
 
 def __getattr__(name: str) -> object:
-    # Looked up when it is first used: its module is slow to import at start-up.
+    # Looked up when they are first used: their modules are slow to import at start-up.
     if name == "register_out_variant":
         from compat_shim.out_variant import register_out_variant
 
         return register_out_variant
+    if name == "explain":
+        from compat_shim.explaining.compile import explain
+
+        return explain
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

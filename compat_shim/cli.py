@@ -32,6 +32,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.description = "PyTorch 2.12's out-variant lowering for custom ops, on torch 2.6 to 2.15."
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _status(commands)
+    _explain(commands)
     _run(commands)
     _enable(commands)
     _demo(commands)
@@ -49,7 +50,37 @@ def _status(commands: _Commands) -> None:
     status.add_argument(
         "--releases", action="store_true", help="print the support table of all releases of torch instead; exit code 0"
     )
+    _add_import(status)
     status.set_defaults(does="commands.status:main")
+
+
+def _explain(commands: _Commands) -> None:
+    explain = commands.add_parser(
+        "explain",
+        help="why the calls of a custom op were lowered or not",
+        usage="%(prog)s [--json] SCRIPT [ARGUMENT ...]\n       %(prog)s [--json] [--import NAME] --op NS::OP",
+        description="Run SCRIPT with a throw-away Inductor cache and print, for each call of a custom op in a compiled"
+        " graph, whether it was lowered to its out variant, the reason if not and what to change, its output buffers"
+        " and the emitted call; exit code: the script's. Or say which out variant --op has, and what each candidate"
+        " lacks; exit code 0 if it has one, 1 if not, 2 if there is no such op.",
+    )
+    explain.add_argument("script", nargs="?", metavar="SCRIPT", help="a Python file, run as __main__")
+    explain.add_argument("arguments", nargs=argparse.REMAINDER, metavar="ARGUMENT", help="the script's arguments")
+    explain.add_argument("--op", metavar="NS::OP", help="a functional op, for example ns::op or ns::op.overload")
+    _add_import(explain)
+    explain.add_argument("--json", action="store_true", help="print JSON (schema_version 1)")
+    explain.set_defaults(does="commands.explain:main", parser=explain)
+
+
+def _add_import(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--import",
+        dest="imports",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a module, or a Python file, to import first: what registers the ops (may be repeated)",
+    )
 
 
 def _run(commands: _Commands) -> None:

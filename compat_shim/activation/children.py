@@ -42,31 +42,32 @@ class Children:
     """Hands the activation on to children that would not find it by themselves."""
 
     def __init__(self) -> None:
-        self._hook: "ImportHook | None" = None
+        self._attached = False
+        self._hook = ImportHook([_PROCESS], self._enter)
 
     def attach(self) -> None:
         if BOOTSTRAP in sys.path:
             return
+        self._attached = True
         # Not first, which is the script's folder, but before any folder with a sitecustomize.
         sys.path.insert(1, BOOTSTRAP)
-        self._hook = ImportHook([_PROCESS], _enter)
         if _PROCESS in sys.modules:
-            _enter()
+            self._enter()
         else:
             self._hook.install()
 
     def detach(self) -> None:
-        if self._hook is None:
-            return
         self._hook.remove()
-        self._hook = None
+        if not self._attached:
+            return
+        self._attached = False
         if BOOTSTRAP in sys.path:
             sys.path.remove(BOOTSTRAP)
         _inherited().pop(_KEY, None)
 
-
-def _enter(module: str = _PROCESS) -> None:
-    _inherited()[_KEY] = CARRIED
+    def _enter(self, module: str = _PROCESS) -> None:
+        self._hook.remove()
+        _inherited()[_KEY] = CARRIED
 
 
 def _inherited() -> "dict[str, object]":

@@ -7,6 +7,7 @@ import json
 import sys
 
 from compat_shim import shim, support
+from compat_shim.commands.load import load
 from compat_shim.patching.errors import ShimError
 from compat_shim.report import make_status
 
@@ -20,6 +21,8 @@ def main(options: argparse.Namespace) -> int:
     try:
         import torch  # noqa: F401  (activates what waits for it)
 
+        for name in options.imports:
+            load(name)
         if owner.engine is not None:
             owner.engine.import_all()
     except ImportError as error:

@@ -101,7 +101,8 @@ def test_wrong_usage_is_2_and_shows_the_usage(tmp_path: Path, arguments: tuple[s
 
 
 COMMANDS = {
-    "status": ("--json", "--releases"),
+    "status": ("--json", "--releases", "--import"),
+    "explain": ("--op", "--import", "--json", "SCRIPT", "ARGUMENT"),
     "run": ("--mode", "--features", "--log", "COMMAND"),
     "enable": ("--system",),
     "disable": (),

@@ -17,7 +17,7 @@ from torch._inductor import ir
 
 from compat_shim import shim
 from compat_shim.out_variant import pairing
-from compat_shim.out_variant.lowering import decide, nodes, releases
+from compat_shim.out_variant.lowering import decide, nodes, observe, releases
 from compat_shim.patching.log import debug
 
 # True while a call that has a pair is in the original, so that upstream's own lowering (2.12 on)
@@ -63,19 +63,20 @@ class _StandIn:
             self._pair, example_output, self._example_inputs, unbacked
         )
         if reason is not None:
-            _record(self._pair, reason)
+            _record(self._pair, reason, example_output)
             return device
         node = nodes.ExternKernelMultiOut(self._pair, device, self._processed)
-        _record(self._pair, None)
+        _record(self._pair, None, example_output, node.out_buffers)
         outputs = node.out_buffers
         raise _Lowered(type(example_output)(outputs) if isinstance(example_output, (tuple, list)) else outputs[0])
 
 
-def _record(pair: pairing.Pair, reason: decide.Decline | None) -> None:
-    """Count a decision, and log it where ``COMPAT_SHIM_LOG=debug`` asks for it."""
+def _record(pair: pairing.Pair, reason: decide.Decline | None, outputs: Any = None, buffers: Any = ()) -> None:
+    """Count a decision, log it where that is asked for, and tell who looks on."""
     decide.count("lowered" if reason is None else f"declined: {reason.name}")
     words = f"lowered to {pair.out}" if reason is None else f"declined: {reason.value}"
     debug(shim.current_settings(), "%s: %s", pair.functional, words)
+    observe.tell(pair.functional, pair, reason, outputs, buffers)
 
 
 def wrap_create(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -84,6 +85,7 @@ def wrap_create(original: Callable[..., Any]) -> Callable[..., Any]:
     def create(cls: type[ir.FallbackKernel], kernel: Any, *args: Any, **kwargs: Any) -> Any:
         pair = _pair_of(kernel)
         if pair is None:
+            observe.tell(kernel, None, None)
             return original(cls, kernel, *args, **kwargs)
         token = upstream_declines.set(True)
         try:

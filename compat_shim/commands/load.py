@@ -1,0 +1,19 @@
+"""``--import``: whatever registers the ops that a command is asked about."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import runpy
+import sys
+
+
+def load(name: str) -> None:
+    """Import a module, or run a script as a module of another name than ``__main__``."""
+    if name.endswith(".py") or os.path.sep in name:
+        sys.path.insert(0, os.path.dirname(os.path.abspath(name)))
+        runpy.run_path(name, run_name="__compat_shim__")
+    else:
+        if "" not in sys.path:
+            sys.path.insert(0, "")  # as `python -m` has it, also for the console script
+        importlib.import_module(name)

@@ -1,0 +1,77 @@
+"""``explain --op``: whether an op has an out variant, and what each candidate lacks. Needs no compile."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from compat_shim.explaining.report import SCHEMA_VERSION
+from compat_shim.out_variant import candidates, pairing
+from compat_shim.out_variant import schema as schemas
+
+
+@dataclasses.dataclass(frozen=True)
+class OpExplanation:
+    """The candidates for the out variant of one functional op.
+
+    Attributes:
+        op, schema: the functional op.
+        out: the out variant that is taken, or None.
+        reasons: why the op can have none at all; empty if it can.
+        candidates: every overload that could be meant, the one that is taken first.
+    """
+
+    op: str
+    schema: str
+    out: str | None
+    reasons: tuple[str, ...]
+    candidates: tuple[candidates.Candidate, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON, with ``schema_version``."""
+        return {"schema_version": SCHEMA_VERSION, **dataclasses.asdict(self)}
+
+    def __str__(self) -> str:
+        lines = [f"{self.op}: {self.schema}"]
+        lines += [f"  it can have no out variant: {reason}" for reason in self.reasons]
+        if not self.candidates:
+            name = self.schema.partition("(")[0]
+            lines.append(f"  no candidate: no overload of {name} and none of {name}_out writes to an argument")
+        for candidate in self.candidates:
+            verdict = f"taken ({candidate.taken})" if candidate.taken else "not taken"
+            lines.append(f"  {verdict}: {candidate.schema}")
+            lines += [f"      {reason}" for reason in candidate.reasons]
+        return "\n".join(lines)
+
+
+def explain_op(name: str) -> OpExplanation:
+    """Explain the op that is called ``name``, for example ``ns::op`` or ``ns::op.overload``.
+
+    Raises:
+        LookupError: there is no such op in this process.
+    """
+    op = _find(name)
+    pair = pairing.find_pair(op)
+    reasons = []
+    if op.namespace in pairing.BUILTIN:
+        reasons.append("it is torch's own, which Inductor lowers by itself")
+    if not schemas.is_functional(op._schema):
+        reasons.append("it is not functional: it writes to an argument, or its name ends in '_'")
+    out = None if pair is None or reasons else pair.out.name()
+    return OpExplanation(op.name(), str(op._schema), out, tuple(reasons), tuple(candidates.candidates(op)))
+
+
+def _find(name: str) -> Any:
+    import torch
+
+    namespace, _, rest = name.removeprefix("torch.ops.").replace("::", ".", 1).partition(".")
+    base, _, overload = rest.partition(".")
+    packet = getattr(getattr(torch.ops, namespace), base, None) if namespace and base else None
+    if packet is None:
+        raise LookupError(f"there is no op {name} in this process; --import the module or script that defines it")
+    if overload:
+        if overload not in (*packet.overloads(), "default"):
+            raise LookupError(f"{namespace}::{base} has no overload {overload}; it has {', '.join(packet.overloads())}")
+        return getattr(packet, overload)
+    functional = [getattr(packet, each) for each in packet.overloads()]
+    return next((op for op in functional if schemas.is_functional(op._schema)), functional[0])

@@ -1,0 +1,111 @@
+"""``explain``, as a function, on a script and on one op."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from compat_shim.explaining.report import ADVICE
+
+SCRIPT = str(Path(__file__).with_name("script.py"))
+COMMAND = (sys.executable, "-m", "compat_shim", "explain")
+
+
+@pytest.fixture(scope="module")
+def outputs(run_command: Callable[..., Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What the script printed (its own use of ``compat_shim.explain``), and what the command said of it."""
+    done = run_command(*COMMAND, "--json", SCRIPT, "--json", "x", expect=3)  # the script's exit code
+    first, _, rest = done.stdout.partition("\n")
+    return json.loads(first), json.loads(rest)
+
+
+def test_the_script_has_its_arguments_and_its_exit_code(outputs: Any) -> None:
+    assert outputs[0]["arguments"] == ["--json", "x"]
+
+
+def test_lowered_calls_show_the_emitted_call_the_buffers_and_their_reuse(outputs: Any) -> None:
+    first, second = (call for call in outputs[0]["explained"]["calls"] if call["op"] == "explained::split")
+    assert (first["lowered"], first["out"], first["source"], first["decline"]) == (
+        True,
+        "explained::split.out",
+        "tag",
+        "",
+    )
+    assert first["call"].startswith("torch.ops.explained.split.out(arg0_1, a=buf")
+    # 4 x 8 and 4 x 1 floats
+    assert (first["buffers"], first["buffer_bytes"], first["reused"]) == (2, 144, 0)
+    assert second["call"] != first["call"]
+    assert first["where"].endswith("a, b = torch.ops.explained.split(x)")
+    assert Path(first["where"].partition(":")[0]).name == "script.py"
+
+
+def test_declined_calls_show_the_reason_and_what_to_change(outputs: Any) -> None:
+    spread, alone = (
+        next(call for call in outputs[0]["explained"]["calls"] if call["op"] == f"explained::{name}")
+        for name in ("spread", "alone")
+    )
+    assert (spread["lowered"], spread["decline"], spread["change"]) == (False, "OVERLAP", ADVICE["OVERLAP"])
+    assert spread["reason"] == "an output's strides make its elements overlap"
+    assert ".spread.default(" in spread["call"]
+    assert (alone["lowered"], alone["decline"], alone["out"], alone["buffers"]) == (False, "NO_PAIR", None, 0)
+    assert alone["change"].endswith("explain --op explained::alone")
+    assert ".alone.default(" in alone["call"]
+
+
+def test_a_script_is_explained_over_all_its_compiles(outputs: Any) -> None:
+    printed, command = outputs
+    assert (command["active"], command["graphs"], printed["explained"]["graphs"]) == (True, 2, 1)
+    one, two = ([call for call in command["calls"] if call["graph"] == number] for number in (0, 1))
+    calls = printed["explained"]["calls"]
+    assert [{**call, "graph": 0} for call in two] == one == calls
+
+
+def test_what_is_compiled_already_stays_and_is_not_compiled_again(outputs: Any) -> None:
+    assert outputs[0]["graphs compiled since"] == 1
+
+
+ONE_OP = """
+import contextlib, io, json, sys
+from compat_shim.cli import main
+said = {}
+for op in sys.argv[2:]:
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        imports = ["--import", sys.argv[1]] if not said else []
+        said[op] = [main(["explain", *imports, "--op", op]), out.getvalue()]
+print(json.dumps(said))
+"""
+
+
+def test_one_op_is_explained_without_a_compile(run_python: Callable[..., Any]) -> None:
+    names = ("split", "torch.ops.explained.spread.default", "alone", "untagged", "split.out", "nothing")
+    ops = [name if "." in name and name.startswith("torch") else f"explained::{name}" for name in names]
+    done = run_python(ONE_OP, SCRIPT, *ops)
+    split, spread, alone, untagged, out, nothing = (done.json[op] for op in ops)
+    assert split == [
+        0,
+        "explained::split: explained::split(Tensor x) -> (Tensor, Tensor)\n"
+        "  taken (tag): explained::split.out(Tensor x, *, Tensor(a!) a, Tensor(b!) b) -> ()\n",
+    ]
+    assert spread[0] == 0
+    assert (alone[0], alone[1].splitlines()[1:]) == (
+        1,
+        [
+            "  not taken: explained::alone.more(Tensor x, int k=1, *, Tensor(a!) out) -> ()",
+            "      the functional op has no input 'k'",
+        ],
+    )
+    assert (untagged[0], out[0], nothing) == (1, 1, [2, ""])
+    assert "it carries neither torch.Tag.out nor torch.Tag.out_variant" in untagged[1]
+    assert "it can have no out variant: it is not functional" in out[1]
+    assert "there is no op explained::nothing in this process; --import" in done.stderr
+
+
+def test_every_decline_comes_with_what_to_change() -> None:
+    from compat_shim.out_variant.lowering.decide import Decline
+
+    assert {decline.name for decline in Decline} == set(ADVICE)
