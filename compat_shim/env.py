@@ -12,6 +12,8 @@ variable                 values              meaning
 ``COMPAT_SHIM_LOG``      ``quiet``           log nothing
                          ``warn`` (default)  one warning per feature that could not be applied
                          ``debug``           each decision too
+``COMPAT_SHIM_CHECK``    ``0`` (default)     lowered calls are trusted
+                         ``1``               the first calls of each are compared with the functional op
 ``COMPAT_SHIM_ROUTE``    ``run``             set by ``compat_shim run`` for its command; ``status`` tells it
 =======================  ==================  =====================================================
 
@@ -26,8 +28,9 @@ import os
 MODE = "COMPAT_SHIM"
 FEATURES = "COMPAT_SHIM_FEATURES"
 LOG = "COMPAT_SHIM_LOG"
+CHECK = "COMPAT_SHIM_CHECK"
 ROUTE = "COMPAT_SHIM_ROUTE"
-NAMES = (MODE, FEATURES, LOG, ROUTE)
+NAMES = (MODE, FEATURES, LOG, CHECK, ROUTE)
 
 MODES = ("auto", "off", "strict")
 LOG_LEVELS = ("quiet", "warn", "debug")
@@ -37,11 +40,14 @@ FEATURE_IDS = ("tag", "discovery", "lowering")
 class Settings:
     """What the environment asks for, with the problems found in it."""
 
-    def __init__(self, mode: str, features: "tuple[str, ...]", log: str, problems: "tuple[str, ...]") -> None:
+    def __init__(
+        self, mode: str, features: "tuple[str, ...]", log: str, problems: "tuple[str, ...]", check: bool = False
+    ) -> None:
         self.mode = mode
         self.features = features
         self.log = log
         self.problems = problems
+        self.check = check
 
 
 def read(environ: "os._Environ[str] | dict[str, str] | None" = None) -> Settings:
@@ -59,7 +65,8 @@ def read(environ: "os._Environ[str] | dict[str, str] | None" = None) -> Settings
 
     mode = word(MODE, MODES, "auto")
     log = word(LOG, LOG_LEVELS, "warn")
-    return Settings(mode, _features(env.get(FEATURES, ""), problems), log, tuple(problems))
+    check = word(CHECK, ("0", "1"), "0") == "1"
+    return Settings(mode, _features(env.get(FEATURES, ""), problems), log, tuple(problems), check)
 
 
 def started_by() -> str:

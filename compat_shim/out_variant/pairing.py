@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import dataclasses
 import weakref
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from compat_shim.out_variant import schema as schemas
 from compat_shim.out_variant.discovery import get_out_arg_names, tagged_overloads
@@ -39,6 +39,11 @@ class Pair:
     def describe(self) -> str:
         """Both schemas in one line: equal for equal pairs, in every process."""
         return f"{self.functional._schema} => {self.out._schema} [{self.source}]"
+
+    def arguments_by_name(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """What a call of the functional op passes: argument name → value."""
+        names = (argument.name for argument in self.functional._schema.arguments)
+        return {**dict(zip(names, args)), **kwargs}
 
 
 BUILTIN = ("aten", "prim", "prims")  # torch's own ops, as torch._library.utils.is_builtin has it

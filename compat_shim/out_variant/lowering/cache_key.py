@@ -18,16 +18,16 @@ from typing import Any
 
 from compat_shim.out_variant import pairing
 from compat_shim.patching.log import logger
-from compat_shim.shim import VERSION
+from compat_shim.shim import VERSION, current_settings
 
 # Counts changes of the generated code that a change of the pairs or of VERSION does not show.
-CODEGEN_VERSION = 1
+CODEGEN_VERSION = 2
 
 
 def salt() -> str:
     """The part of the key: equal in two processes that lower every op alike."""
     pairs = sorted(pair.describe() for pair in pairing.all_pairs())
-    text = "\n".join([VERSION, str(CODEGEN_VERSION), *pairs])
+    text = "\n".join([VERSION, str(CODEGEN_VERSION), f"check={current_settings().check}", *pairs])
     return hashlib.sha256(text.encode()).hexdigest()
 
 

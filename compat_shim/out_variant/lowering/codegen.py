@@ -1,4 +1,4 @@
-"""The wrapper line: the call of an out variant in generated Python code.
+"""The wrapper line: the call of an out variant in generated Python code, or as a node of an FX graph.
 
 Mirrors ``ExternKernelMultiOutLine`` and ``generate_extern_kernel_multi_out`` of torch 2.12
 (#176117); upstream passes the arguments as one flat list, this builds the call from the schema.
@@ -11,7 +11,10 @@ from typing import Any
 
 from torch._inductor.virtualized import V
 
-from compat_shim.out_variant.lowering import releases
+from compat_shim import shim
+from compat_shim.out_variant.lowering import fx, releases
+
+_CHECKED = "compat_shim_checked"
 
 
 @dataclasses.dataclass
@@ -24,9 +27,17 @@ class ExternKernelMultiOutLine(releases.WrapperLine):
     def codegen(self, code: Any) -> None:
         code.writeline(self.text())
 
+    def codegen_fx(self, converter: Any) -> Any:
+        """What the FX wrapper (torch 2.8 on) calls with this line."""
+        return lambda line: fx.call(converter, line.node)
+
     def text(self) -> str:
         node = self.node
-        return f"{node.get_kernel_name()}({', '.join(call_arguments(node))})"
+        name = node.get_kernel_name()
+        arguments = call_arguments(node)
+        if shim.current_settings().check:
+            name, arguments = _CHECKED, [releases.kernel_name(node.pair.functional), name, *arguments]
+        return f"{name}({', '.join(arguments)})"
 
 
 def generate_extern_kernel_multi_out(wrapper: Any, node: Any) -> None:
@@ -34,6 +45,8 @@ def generate_extern_kernel_multi_out(wrapper: Any, node: Any) -> None:
 
     A method of ``PythonWrapperCodegen`` from torch 2.12 on, and here on older releases.
     """
+    if shim.current_settings().check:
+        wrapper.add_import_once(f"from compat_shim.out_variant.check import checked as {_CHECKED}")
     releases.emit(wrapper, ExternKernelMultiOutLine(wrapper, node))
 
 
@@ -60,10 +73,7 @@ def call_arguments(node: Any) -> list[str]:
 
 def _given(node: Any) -> dict[str, str]:
     """What the functional call passes: argument name → Python source."""
-    inputs = node.pair.functional._schema.arguments
     # codegen_args() leaves the keyword arguments in node.kwargs, so it must run first.
     positional = node.codegen_args()
-    given = {argument.name: source for argument, source in zip(inputs, positional)}
-    for name, value in node.kwargs.items():
-        given[name] = V.graph.wrapper_code.val_to_arg_str(value)
-    return given
+    keyword = {name: V.graph.wrapper_code.val_to_arg_str(value) for name, value in node.kwargs.items()}
+    return node.pair.arguments_by_name(positional, keyword)

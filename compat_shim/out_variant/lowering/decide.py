@@ -17,8 +17,8 @@ COUNTER = "compat_shim"
 class Decline(enum.Enum):
     """Why a call that has an out variant keeps torch's own fallback. The value says it in words."""
 
-    CPP_WRAPPER = "the graph is compiled with the C++ wrapper or AOTInductor"
-    FX_WRAPPER = "the graph is compiled with the FX wrapper"
+    CPP_WRAPPER = "the C++ wrapper of this torch cannot call the out variant"
+    FX_WRAPPER = "the FX wrapper of this torch cannot call the out variant"
     CUSTOM_CODEGEN = "the op has a custom wrapper codegen"
     EFFECTS = "the op is called for an effect, whose order hangs on torch's own kernel"
     NO_KERNEL = "the out variant has no kernel for the device, and the functional op has one"
@@ -39,9 +39,9 @@ def count(event: str) -> None:
 
 def before_fake(pair: Pair, device: torch.device | None) -> Decline | None:
     """The reasons that need no fake outputs."""
-    kind = releases.wrapper_kind(device)
-    if kind != "python":
-        return Decline.CPP_WRAPPER if kind == "cpp" else Decline.FX_WRAPPER
+    refuses = releases.wrapper_refuses(device, pair.out)
+    if refuses is not None:
+        return Decline.CPP_WRAPPER if refuses == "cpp" else Decline.FX_WRAPPER
     if releases.is_called_for_an_effect():
         return Decline.EFFECTS
     if releases.has_custom_codegen(pair.functional):

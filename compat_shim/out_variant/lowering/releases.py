@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+import sympy
 import torch
 from torch._inductor import ir
 from torch._inductor.codegen import wrapper as wrapper_module
@@ -77,21 +78,53 @@ def kernel_name(op: Any) -> str:
     return f"torch.ops.{namespace}.{name}.{op._overloadname}"
 
 
-def wrapper_kind(device: torch.device | None) -> str:
-    """Which wrapper the graph is compiled to: ``"python"``, ``"cpp"`` or ``"fx"``."""
-    if V.graph.cpp_wrapper or V.graph.aot_mode:
-        return "cpp"
-    if getattr(V.graph, "fx_wrapper", False):  # from 2.9 on
-        return "fx"
-    # On 2.8 the FX wrapper is chosen by registering it for a device.
-    fx = sys.modules.get("torch._inductor.codegen.wrapper_fxir")
-    if fx is not None and device is not None:
-        from torch._inductor.codegen.common import get_wrapper_codegen_for_device
+def wrapper_refuses(device: torch.device | None, out: Any) -> str | None:
+    """The wrapper that the graph is compiled to, ``"cpp"`` or ``"fx"``, if it cannot express the call.
 
-        registered: Any = get_wrapper_codegen_for_device(device.type, False)
-        if isinstance(registered, type) and issubclass(registered, fx.WrapperFxCodegen):
-            return "fx"
-    return "python"
+    Args:
+        device: the call's.
+        out: the overload to be called.
+    """
+    fx = sys.modules.get("torch._inductor.codegen.wrapper_fxir")  # from 2.8 on
+    if fx is not None and (getattr(V.graph, "fx_wrapper", False) or _is(device, fx.WrapperFxCodegen, cpp=False)):
+        # The converter of 2.8 has no nodes for symbols.
+        return "fx" if not hasattr(fx.FxConverter, "_generate_sym_node") and _has_symbolic_inputs() else None
+    if V.graph.cpp_wrapper or V.graph.aot_mode:
+        from torch._inductor.codegen import cpp_wrapper_cpu, cpp_wrapper_cpu_array_ref
+
+        if _is(device, cpp_wrapper_cpu_array_ref.CppWrapperCpuArrayRef, cpp=True):
+            return "cpp"  # its buffers may be arrays on the stack, which no custom op takes
+        if V.graph.aot_mode:
+            return None if out._overloadname == "default" or _proxy_executor_knows_overloads() else "cpp"
+        # Up to 2.7 the code calls each op through a Python function, which takes no None from it.
+        takes_none = hasattr(cpp_wrapper_cpu.CppWrapperCpu, "generate_fallback_kernel_with_runtime_lookup_nopython")
+        return None if out._schema.returns or takes_none else "cpp"
+    return None
+
+
+@functools.cache
+def _proxy_executor_knows_overloads() -> bool:
+    # 2.6's raises on the name of an overload. Python shows no trace of that, but its next release
+    # is also the first to export calls of script objects.
+    return "CallTorchBind" in ir.FallbackKernel.export_extern_kernel_node.__code__.co_names
+
+
+def _is(device: torch.device | None, wrapper: type, *, cpp: bool) -> bool:
+    """Whether ``wrapper`` is what is registered for graphs on ``device``."""
+    if device is None:
+        return False
+    from torch._inductor.codegen.common import get_wrapper_codegen_for_device
+
+    registered: Any = get_wrapper_codegen_for_device(device.type, cpp)
+    return isinstance(registered, type) and issubclass(registered, wrapper)
+
+
+def _has_symbolic_inputs() -> bool:
+    return any(
+        isinstance(value, sympy.Expr)
+        or any(isinstance(size, sympy.Expr) and size.free_symbols for size in value.get_size())
+        for value in V.graph.graph_inputs.values()
+    )
 
 
 SymbolUses = Callable[..., Any]
