@@ -25,6 +25,13 @@ def test_each_log_level_is_read(value: str) -> None:
     assert settings.problems == ()
 
 
+@pytest.mark.parametrize(("value", "expected"), [("", False), ("0", False), ("1", True), ("yes", False)])
+def test_the_check_of_kernels_is_off_unless_asked_for(value: str, expected: bool) -> None:
+    settings = env.read({"COMPAT_SHIM_CHECK": value})
+    assert settings.check is expected
+    assert len(settings.problems) == (value == "yes")
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -102,5 +109,5 @@ def test_the_process_environment_is_what_is_read_by_default(monkeypatch: pytest.
 
 def test_the_module_documents_every_variable_and_value() -> None:
     assert env.__doc__ is not None
-    for word in (env.MODE, env.FEATURES, env.LOG, *env.MODES, *env.LOG_LEVELS, "all", "none"):
+    for word in (env.MODE, env.FEATURES, env.LOG, env.CHECK, *env.MODES, *env.LOG_LEVELS, "all", "none"):
         assert f"``{word}``" in env.__doc__

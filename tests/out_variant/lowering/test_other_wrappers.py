@@ -114,6 +114,7 @@ def package(graph: Callable[..., Any], inputs: list[torch.Tensor], path: Path) -
 
 LOAD = """
 import sys, torch
+import torch._inductor.codecache  # 2.10 forgets to
 library = torch.library.Library("compat_shim_aoti", "DEF")
 library.define("f(Tensor x, float s=2.0) -> Tensor")
 library.define("f_out(Tensor x, float s=2.0, *, Tensor(a!) y) -> Tensor(a!)")
