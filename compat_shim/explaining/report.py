@@ -9,8 +9,8 @@ SCHEMA_VERSION = 1
 
 # What a user can change about each decline (the names of compat_shim.out_variant.lowering.decide.Decline).
 ADVICE = {
-    "CPP_WRAPPER": "compile without config.cpp_wrapper and AOTInductor if the buffer is worth more",
-    "FX_WRAPPER": "compile without config.fx_wrapper if the buffer is worth more",
+    "CPP_WRAPPER": "return the out tensors, or use a newer torch: the README says which wrapper takes what",
+    "FX_WRAPPER": "compile with static shapes, or with a newer torch",
     "CUSTOM_CODEGEN": "nothing: whoever registered the codegen decides what is emitted",
     "EFFECTS": "nothing: torch keeps the order of effects by its own kernel",
     "NO_KERNEL": "register the out variant's kernel for the device too",
