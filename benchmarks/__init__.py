@@ -1,0 +1,1 @@
+"""What the lowering costs and gains. ``python -m benchmarks --help``; results in ``benchmarks/results``."""

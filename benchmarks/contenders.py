@@ -1,0 +1,126 @@
+"""Who runs a workload: eager code, stock torch, the shim, and torch's own lowering where it has one."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import time
+import types
+from collections.abc import Iterator
+from typing import Any
+from unittest import mock
+
+import torch
+from torch._inductor import utils
+
+import compat_shim
+from benchmarks.workloads import Step, Workload
+
+STOCK = "stock fallback"
+SHIM = "shim"
+NATIVE = "native"
+GRAPHS = " + CUDA graphs"
+
+
+@dataclasses.dataclass
+class Contender:
+    """One way to run a workload's step.
+
+    Attributes:
+        run: one step, forward and backward where the workload trains.
+        compile_s: how long the first call took, in an empty cache; 0 for eager code.
+        code: the wrapper that Inductor generated.
+        error: what the first call raised.
+    """
+
+    name: str
+    run: Step
+    compile_s: float = 0.0
+    code: str = ""
+    error: str = ""
+
+
+def contenders(workload: Workload, reduce_overhead: bool) -> list[Contender]:
+    """The contenders, each run once. The shim is active afterwards.
+
+    Args:
+        reduce_overhead: whether stock torch and the shim run with CUDA graphs too.
+    """
+    found = [Contender("eager", _step(workload, workload.step))]
+    for name, step in (("eager, held buffers", workload.held), ("wrapper by hand", workload.by_hand)):
+        if step is not None:
+            found.append(Contender(name, _step(workload, step)))
+    found.append(_compiled(workload, STOCK))
+    if _has_native():
+        found.append(_compiled(workload, NATIVE))
+    found.append(_compiled(workload, SHIM))
+    if reduce_overhead:
+        found += [_compiled(workload, name, mode="reduce-overhead", suffix=GRAPHS) for name in (STOCK, SHIM)]
+    return found
+
+
+def _has_native() -> bool:
+    # torch 2.11 has the discovery, and no lowering that asks it.
+    return hasattr(torch._inductor.ir, "ExternKernelMultiOut") and not _is_ours()
+
+
+def _is_ours() -> bool:
+    return torch._inductor.ir.ExternKernelMultiOut.__module__.startswith("compat_shim")
+
+
+def _step(workload: Workload, step: Any) -> Step:
+    if not workload.train:
+        return step  # type: ignore[no-any-return]
+
+    def forward_and_backward(x: torch.Tensor) -> None:
+        step(x).backward()
+
+    return forward_and_backward
+
+
+@contextlib.contextmanager
+def _side(name: str) -> Iterator[None]:
+    """Compile as this contender does, in an empty cache."""
+    fresh = getattr(utils, "fresh_cache", None) or utils.fresh_inductor_cache  # renamed in 2.9
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(fresh())
+        if name != SHIM:
+            compat_shim.deactivate()
+            stack.callback(compat_shim.activate)
+            if name == STOCK and _has_native():
+                discovery = torch._library._out_variant
+                for lookup in ("to_out_variant", "lookup_manual_out_variant"):
+                    stack.enter_context(mock.patch.object(discovery, lookup, return_value=None))
+        yield
+
+
+def _compiled(workload: Workload, name: str, mode: str | None = None, suffix: str = "") -> Contender:
+    step = workload.step
+    assert isinstance(step, types.FunctionType)
+    # Dynamo keeps what it compiled by code object, so each contender has one of its own.
+    own_code = step.__code__.replace(co_name=f"{step.__name__}_{name}{suffix}".replace(" ", "_"))
+    own = types.FunctionType(own_code, step.__globals__, step.__name__, step.__defaults__, step.__closure__)
+    contender = Contender(name + suffix, _step(workload, torch.compile(own, fullgraph=True, dynamic=False, mode=mode)))
+    with _side(name):
+        start = time.perf_counter()
+        try:
+            code = _code_of(contender.run, workload.x)
+        except Exception as error:
+            contender.error = f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0]}"[:160]
+            return contender
+        contender.compile_s = time.perf_counter() - start
+        for _ in range(3 if mode else 0):  # CUDA graphs are recorded in the first calls
+            contender.run(workload.x)
+    contender.code = "\n".join(code)
+    return contender
+
+
+def _code_of(run: Step, x: torch.Tensor) -> list[str]:
+    captured: list[str] = []
+    graph_lowering = torch._inductor.graph.GraphLowering
+    before = graph_lowering.save_output_code
+    # run_and_get_code resets Dynamo, which would drop the contenders before.
+    with mock.patch.object(graph_lowering, "save_output_code", captured.append):
+        run(x)
+    assert graph_lowering.save_output_code is before
+    return captured
