@@ -7,14 +7,21 @@ that 2.10 follows 2.9 and a local part (``+cu128``, ``+rocm6.4``) never counts.
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import importlib.util
 import re
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from packaging.version import InvalidVersion, Version
+if TYPE_CHECKING:
+    from packaging.version import InvalidVersion, Version
+else:
+    # torch has imported a copy of its own by now (2.10 and others), and a second one takes 2 ms.
+    _version = sys.modules.get("torch._vendor.packaging.version") or importlib.import_module("packaging.version")
+    InvalidVersion, Version = _version.InvalidVersion, _version.Version
 
-_ASSIGNMENT = re.compile(r"""^(__version__|git_version)\s*(?::[^=]*)?=\s*['"]([^'"]*)['"]""", re.MULTILINE)
+_ASSIGNMENT = r"""^(__version__|git_version)\s*(?::[^=]*)?=\s*['"]([^'"]*)['"]"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +79,7 @@ def installed() -> Release | None:
         text = (directory / "version.py").read_text(encoding="utf-8")
     except OSError:
         return Release("unknown", str(directory))
-    found = dict(_ASSIGNMENT.findall(text))
+    found = dict(re.findall(_ASSIGNMENT, text, re.MULTILINE))
     return Release(found.get("__version__", "unknown"), str(directory), found.get("git_version"))
 
 

@@ -21,7 +21,7 @@ TAG_VALUE = 0x6F7574
 _ENTRIES = "__entries"  # pybind11's table of an enum: name → (member, docstring)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class AddTag(Patch):
     """Enter a name in ``torch.Tag``: an alias of another member if that exists, else a value."""
 

@@ -6,7 +6,6 @@ import dataclasses
 import enum
 import sys
 from collections.abc import Callable
-from types import ModuleType
 from typing import Any, ClassVar
 
 from compat_shim.patching import fingerprint
@@ -41,7 +40,9 @@ class Finding:
     found: str = ""
 
 
-@dataclasses.dataclass(frozen=True)
+# Every process that imports torch makes these classes, and dataclasses takes half a millisecond for
+# one: so it generates only what is used, and the kinds of patches share their fields.
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Patch:
     """One change to torch.
 
@@ -53,6 +54,7 @@ class Patch:
         relies_on: functions that it does not replace but whose behaviour it needs.
         first, last: the first and last minor release of torch that need it (None: no bound).
         ends_with: the release from which it is needless, or why no release ends it.
+        make: makes what is put at the target; what it is given, the kind of patch says.
     """
 
     id: str
@@ -63,8 +65,12 @@ class Patch:
     first: str | None = None
     last: str | None = None
     ends_with: str = ""
+    make: Callable[..., Any] | None = None
 
     kind: ClassVar[str] = ""
+
+    def __repr__(self) -> str:
+        return f"<{self.kind} {self.id}: {self.target}>"
 
     @property
     def modules(self) -> tuple[str, ...]:
@@ -102,15 +108,12 @@ def _set(owner: Any, name: str, value: Any) -> Undo:
     return undo
 
 
-@dataclasses.dataclass(frozen=True)
 class Wrap(Patch):
     """Replace a function by ``make(original)``, which does its part and calls the original.
 
     ``make`` gets the plain function under a ``classmethod`` or ``staticmethod`` and returns
     one; the descriptor is put back around it.
     """
-
-    make: Callable[[Callable[..., Any]], Callable[..., Any]] | None = None
 
     kind: ClassVar[str] = "wrap"
 
@@ -152,11 +155,8 @@ class Wrap(Patch):
         return undo
 
 
-@dataclasses.dataclass(frozen=True)
 class Add(Patch):
-    """Add an attribute where torch has none; where it has one, that is NATIVE."""
-
-    make: Callable[[], Any] | None = None
+    """Add an attribute, ``make()``, where torch has none; where it has one, that is NATIVE."""
 
     kind: ClassVar[str] = "add"
 
@@ -173,11 +173,8 @@ class Add(Patch):
         return _set(owner, name, self.make())
 
 
-@dataclasses.dataclass(frozen=True)
 class AddModule(Patch):
-    """Add a module where torch has none. The target is ``package:module``."""
-
-    make: Callable[[str], ModuleType] | None = None
+    """Add a module, ``make(name)``, where torch has none. The target is ``package:module``."""
 
     kind: ClassVar[str] = "add module"
 
@@ -212,7 +209,7 @@ class AddModule(Patch):
         return undo
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Feature:
     """Patches that only make sense together: all are applied, or none.
 
@@ -232,6 +229,9 @@ class Feature:
     requires: tuple[str, ...] = ()
     imports: tuple[str, ...] = ()
     native_since: str = ""
+
+    def __repr__(self) -> str:
+        return f"<feature {self.id}>"
 
     def modules(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(name for patch in self.patches for name in patch.modules))
