@@ -1,0 +1,110 @@
+"""``python -m benchmarks.overhead``: where the microseconds of a call in the generated wrapper go.
+
+A chain of calls is run in forms that differ in one thing each, taking turns; the difference of two
+neighbours is what that thing costs:
+
+- ``kernel``: what the out variant's kernel does, called by itself
+- ``+ dispatcher``: through the overload, bound once
+- ``+ look-ups``: through ``torch.ops.ns.op.out``, looked up for each call
+- ``+ wrapper``: the generated wrapper's ``call``, which allocates, reuses and deletes
+- ``+ runtime``: the compiled function, with Dynamo's guards and AOTAutograd's runtime
+- ``stock wrapper``, ``stock``: the last two of stock torch's fallback
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+import torch._inductor.compile_fx
+from torch._inductor.codecache import PyCodeCache
+
+import compat_shim
+from benchmarks import ops
+from benchmarks.contenders import SHIM, STOCK, contenders
+from benchmarks.measure import _time
+from benchmarks.workloads import FACTOR, Step, chain
+
+CALLS = 200
+
+
+def main() -> None:
+    """Print the microseconds of a call, and keep them as JSON."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.overhead", description=__doc__)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--rounds", type=int, default=200)
+    parser.add_argument("--save", metavar="FILE", type=Path)
+    options = parser.parse_args()
+    compat_shim.activate()
+    library = ops.register()
+    x = torch.randn(16, device=options.device)
+    with torch.no_grad():
+        steps = _steps(x)
+        for step in steps.values():
+            for _ in range(5):
+                _time(step, x)
+        times: dict[str, list[float]] = {name: [] for name in steps}
+        order = list(steps)
+        for number in range(options.rounds):
+            order = order[1:] + order[:1]
+            for name in order if number % 2 else reversed(order):
+                times[name].append(_time(steps[name], x) * 1e6 / CALLS)
+    medians = {name: round(statistics.median(values), 3) for name, values in times.items()}
+    print(f"microseconds a call, {CALLS} calls a step, torch {torch.__version__} on {options.device}")
+    before = 0.0
+    for name, median in medians.items():
+        more = f"{median - before:+8.3f}" if name.startswith(("kernel", "+")) else ""
+        print(f"  {name:16}{median:9.3f} {more}")
+        before = median
+    if options.save:
+        head = {"torch": torch.__version__, "device": options.device, "calls": CALLS}
+        options.save.write_text(json.dumps({**head, "microseconds": medians}, indent=1) + "\n")
+    del library
+
+
+def _steps(x: torch.Tensor) -> dict[str, Step]:
+    workload = chain("", CALLS, x)
+    found = {contender.name: contender for contender in contenders(workload, reduce_overhead=False)}
+    out = torch.ops.compat_shim_bench.scale.out
+    one, two = torch.empty_like(x), torch.empty_like(x)
+
+    def kernel(x: torch.Tensor) -> None:
+        a, b = one, two
+        for _ in range(CALLS):
+            ops._scale_out(a, FACTOR, out=b)
+            a, b = b, a
+
+    def dispatcher(x: torch.Tensor) -> None:
+        a, b = one, two
+        for _ in range(CALLS):
+            out(a, FACTOR, out=b)
+            a, b = b, a
+
+    def look_ups(x: torch.Tensor) -> None:
+        a, b = one, two
+        for _ in range(CALLS):
+            torch.ops.compat_shim_bench.scale.out(a, FACTOR, out=b)
+            a, b = b, a
+
+    return {
+        "kernel": kernel,
+        "+ dispatcher": dispatcher,
+        "+ look-ups": look_ups,
+        "+ wrapper": _call_of(found[SHIM].code),
+        "+ runtime": found[SHIM].run,
+        "stock wrapper": _call_of(found[STOCK].code),
+        "stock": found[STOCK].run,
+    }
+
+
+def _call_of(code: str) -> Step:
+    call: Callable[[list[torch.Tensor]], object] = PyCodeCache.load(code).call
+    return lambda x: call([x])
+
+
+if __name__ == "__main__":
+    main()
