@@ -8,8 +8,12 @@ from compat_shim import shim as _shim
 
 TYPE_CHECKING = False  # typing is slow to import at start-up; checkers know this name
 if TYPE_CHECKING:
+    from compat_shim.cpp import include_paths
     from compat_shim.explaining.compile import explain
-    from compat_shim.out_variant import register_out_variant
+    from compat_shim.out_variant.functional import functional_of
+    from compat_shim.out_variant.marks import tag_out
+    from compat_shim.out_variant.namespace import pair_namespace
+    from compat_shim.out_variant.pairing import register_out_variant
 
 __version__ = _shim.VERSION
 
@@ -17,9 +21,13 @@ __all__ = [
     "activate",
     "deactivate",
     "explain",
+    "functional_of",
+    "include_paths",
     "is_active",
+    "pair_namespace",
     "register_out_variant",
     "status",
+    "tag_out",
 ]
 
 activate = _shim.activate
@@ -28,16 +36,22 @@ is_active = _shim.is_active
 status = _shim.status
 
 
+# Looked up when they are first used: their modules are slow to import at start-up.
+_LATER = {
+    "explain": "explaining.compile",
+    "functional_of": "out_variant.functional",
+    "include_paths": "cpp",
+    "pair_namespace": "out_variant.namespace",
+    "register_out_variant": "out_variant.pairing",
+    "tag_out": "out_variant.marks",
+}
+
+
 def __getattr__(name: str) -> object:
-    # Looked up when they are first used: their modules are slow to import at start-up.
-    if name == "register_out_variant":
-        from compat_shim.out_variant import register_out_variant
+    if name in _LATER:
+        from importlib import import_module
 
-        return register_out_variant
-    if name == "explain":
-        from compat_shim.explaining.compile import explain
-
-        return explain
+        return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -6,7 +6,7 @@ What ``status`` prints, the README's tables and the drift tests are made from it
 from __future__ import annotations
 
 from compat_shim.env import FEATURE_IDS
-from compat_shim.out_variant import patches, tag
+from compat_shim.out_variant import patches, patches_2_13, tag
 from compat_shim.patching.patch import Feature
 
 FEATURES = (
@@ -26,10 +26,25 @@ FEATURES = (
     ),
     Feature(
         id="lowering",
-        title="Inductor lowers a functional op to its out variant",
+        title="Inductor lowers a functional op to its out variant, and out ops called directly",
         patches=patches.LOWERING,
         requires=("discovery",),
         native_since="2.12",
+    ),
+    Feature(
+        id="custom_op",
+        title="torch.library takes the tags of torch 2.13: custom_op, infer_schema, rules at definition time",
+        patches=patches_2_13.CUSTOM_OP,
+        requires=("tag",),
+        native_since="2.13",
+    ),
+    Feature(
+        id="direct",
+        title="out ops called directly in compiled code and in torch.export",
+        patches=patches_2_13.DIRECT,
+        requires=("custom_op",),
+        imports=("torch._higher_order_ops.auto_functionalize",),
+        native_since="2.13",
     ),
 )
 

@@ -176,3 +176,9 @@ def status() -> "Status":
     from compat_shim.report import make_status
 
     return make_status(_owner())
+
+
+def may_come(feature: str) -> bool:
+    """Whether a feature is there, or still waits for the modules that it needs."""
+    engine = _owner().engine
+    return engine is not None and engine.plans[feature].finding.verdict.name in ("APPLIED", "NATIVE", "PENDING")

@@ -12,7 +12,7 @@ import torch
 import compat_shim
 from compat_shim import support
 from compat_shim.features import FEATURES
-from compat_shim.out_variant.tag import TAG_VALUE
+from compat_shim.out_variant.tag import TAG_VALUES
 from compat_shim.patching import fingerprint
 
 README = Path(__file__).parents[1] / "README.md"
@@ -55,10 +55,9 @@ def test_a_symbol_that_torch_has_is_torch_s_own(target: str) -> None:
     assert _is_torch_s(fingerprint.find(target)) is (NATIVE_SINCE[target] <= MINOR)
 
 
-@pytest.mark.parametrize("name", ["out", "out_variant"])
-def test_a_tag_that_torch_has_is_torch_s_own(name: str) -> None:
-    # On 2.11 and 2.12 `out` is another name of torch's own `out_variant`.
-    assert (int(getattr(torch.Tag, name)) != TAG_VALUE) is (MINOR >= (2, 11))
+@pytest.mark.parametrize(("name", "native_since"), [("out", (2, 13)), ("out_variant", (2, 11)), ("inplace", (2, 13))])
+def test_a_tag_that_torch_has_is_torch_s_own(name: str, native_since: tuple[int, int]) -> None:
+    assert (int(getattr(torch.Tag, name)) != TAG_VALUES[name]) is (native_since <= MINOR)
 
 
 def _is_torch_s(symbol: object) -> bool:

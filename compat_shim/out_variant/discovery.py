@@ -9,8 +9,8 @@ from __future__ import annotations
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from compat_shim.out_variant import marks
 from compat_shim.out_variant import schema as schemas
-from compat_shim.out_variant.tag import out_tags
 
 # torch is imported where it is used: importing it applies patches, and those import this module.
 if TYPE_CHECKING:
@@ -84,9 +84,8 @@ def tagged_overloads(op: OpOverload) -> list[OpOverload]:
     import torch
 
     packet = getattr(getattr(torch.ops, op.namespace), op._schema.name.partition("::")[2])
-    tags = out_tags()
     overloads = (getattr(packet, name) for name in packet.overloads())
-    return [overload for overload in overloads if any(tag in overload.tags for tag in tags)]
+    return [overload for overload in overloads if marks.is_tagged(overload)]
 
 
 def _describe_candidates(op: OpOverload) -> str:

@@ -12,9 +12,12 @@ import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from compat_shim.out_variant import marks, names
 from compat_shim.out_variant import schema as schemas
 from compat_shim.out_variant.discovery import get_out_arg_names, tagged_overloads
+from compat_shim.out_variant.marks import BUILTIN
 from compat_shim.out_variant.tag import out_tags
+from compat_shim.patching.log import logger
 
 # torch is imported where it is used: importing it applies patches, and those import this module.
 if TYPE_CHECKING:
@@ -38,7 +41,7 @@ class Pair:
 
     def describe(self) -> str:
         """Both schemas in one line: equal for equal pairs, in every process."""
-        return f"{self.functional._schema} => {self.out._schema} [{self.source}]"
+        return f"{self.functional._schema} => {self.out._schema} {self.out_names} [{self.source}]"
 
     def arguments_by_name(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """What a call of the functional op passes: argument name → value."""
@@ -46,14 +49,18 @@ class Pair:
         return {**dict(zip(names, args)), **kwargs}
 
 
-BUILTIN = ("aten", "prim", "prims")  # torch's own ops, as torch._library.utils.is_builtin has it
+# functional → out and the names of its out arguments. The ops are held weakly: the packets of a
+# library that goes away take their overloads along, and two of one packet hold each other by it.
+_Registered = tuple["weakref.ref[OpOverload]", tuple[str, ...]]
+_registered: dict[weakref.ref[OpOverload], _Registered] = {}
 
-# functional → out, both held weakly: the packets of a library that goes away take their
-# overloads along, and two overloads of one packet hold each other through it.
-_registered: dict[weakref.ref[OpOverload], weakref.ref[OpOverload]] = {}
+# Pairs whose ops no library has defined yet, by name: functional → out, out arguments.
+_waiting: dict[str, tuple[str, Sequence[str] | None]] = {}
 
 
-def register_out_variant(functional_op: OpOverload, out_op: OpOverload) -> None:
+def register_out_variant(
+    functional_op: OpOverload | str, out_op: OpOverload | str, *, outs: Sequence[str] | None = None
+) -> None:
     """Say that ``out_op`` is the out variant of ``functional_op``.
 
     It is the caller's word that the kernel writes each output into the buffer that it is given
@@ -61,36 +68,75 @@ def register_out_variant(functional_op: OpOverload, out_op: OpOverload) -> None:
     stand in the signature. The pair goes away with the library that defined either op.
 
     Args:
-        functional_op: the overload that user code calls, returning one or more Tensors.
+        functional_op: the overload that user code calls, returning one or more Tensors, or its
+            name (``"ns::op"``).
         out_op: the overload with the same inputs (names, types, defaults, in order) and one
             out argument (``Tensor(a!)`` or ``Tensor!``) for each return of ``functional_op``;
-            returns nothing or its out arguments.
+            returns nothing or its out arguments. Or its name (``"ns::op.out"``). A pair of names
+            waits where an op does not exist yet, and is checked once both do.
+        outs: the names of the out arguments in the order of ``functional_op``'s returns; by
+            default their order in the schema of ``out_op``.
 
     Raises:
-        TypeError: an argument is not an ``OpOverload``.
-        ValueError: the two do not fit together; the message says in what.
+        TypeError: an argument is neither an ``OpOverload`` nor a name.
+        ValueError: the two do not fit together, or a name is not one; the message says in what.
     """
-    from torch._ops import OpOverload
+    functional_name, out_name = names.name_of(functional_op), names.name_of(out_op)
+    functional = names.find(functional_name) if isinstance(functional_op, str) else functional_op
+    out = names.find(out_name) if isinstance(out_op, str) else out_op
+    if functional is None or out is None:
+        _waiting[functional_name] = (out_name, outs)
+        return
+    _waiting.pop(functional_name, None)
+    _register(functional, out, outs)
 
-    for op in (functional_op, out_op):
-        if not isinstance(op, OpOverload):
-            raise TypeError(f"expected an OpOverload such as torch.ops.ns.op.default, found {op!r}")
-    found = schemas.mismatches(functional_op._schema, out_op._schema)
+
+def _register(functional: OpOverload, out: OpOverload, outs: Sequence[str] | None) -> None:
+    written = get_out_arg_names(out)
+    found = schemas.mismatches(functional._schema, out._schema)
+    if outs is not None and sorted(outs) != sorted(written):
+        found.append(f"outs={tuple(outs)} are not the arguments that it writes to, {tuple(written)}")
     if found:
         raise ValueError(
-            f"{out_op} cannot be the out variant of {functional_op}: {'; '.join(found)}\n"
-            f"  {functional_op._schema}\n  {out_op._schema}"
+            f"{out} cannot be the out variant of {functional}: {'; '.join(found)}\n"
+            f"  {functional._schema}\n  {out._schema}"
         )
-    key = weakref.ref(functional_op, lambda dead: _registered.pop(dead, None))
-    _registered[key] = weakref.ref(out_op)
-    _found.pop(functional_op, None)
+    key = weakref.ref(functional, lambda dead: _registered.pop(dead, None))
+    _registered[key] = (weakref.ref(out), tuple(outs or written))
+    marks.allow_direct_calls(out.name())
+    _found.pop(functional, None)
+
+
+def _settle_waiting(name: str) -> None:
+    """Register a pair that waited, if both its ops exist by now."""
+    out_name, outs = _waiting[name]
+    if not (names.exists(name) and names.exists(out_name)):
+        return
+    functional, out = names.find(name), names.find(out_name)
+    if functional is None or out is None:
+        return
+    del _waiting[name]
+    try:
+        _register(functional, out, outs)
+    except ValueError as error:
+        # In the midst of a compile, long after the call that made the mistake.
+        logger.warning("compat_shim: a registered pair is ignored: %s", error)
 
 
 def lookup_manual_out_variant(op: OpOverload) -> OpOverload | None:
     """The out variant registered by hand for ``op``, or None."""
-    reference = _registered.get(weakref.ref(op))
-    out = reference() if reference is not None else None
-    return out if out is not None and _alive(op) and _alive(out) else None
+    found = _manual(op)
+    return None if found is None else found[0]
+
+
+def _manual(op: OpOverload) -> tuple[OpOverload, tuple[str, ...]] | None:
+    if _waiting and op.name() in _waiting:
+        _settle_waiting(op.name())
+    registered = _registered.get(weakref.ref(op))
+    out = registered[0]() if registered is not None else None
+    if registered is None or out is None or not (_alive(op) and _alive(out)):
+        return None
+    return out, registered[1]
 
 
 def _alive(op: OpOverload) -> bool:
@@ -114,20 +160,24 @@ def find_pair(op: OpOverload) -> Pair | None:
     A pair registered by hand goes before one found by tag. The answer is kept until an overload
     is added to the op, a pair is registered for it, or the out variant's library goes away.
     """
+    if _waiting and op.name() in _waiting:
+        _settle_waiting(op.name())
     native = _native_manual(op)
     state = (
         tuple(op._overloadpacket.overloads()),
         _registered.get(weakref.ref(op)),
         None if native is None else weakref.ref(native),
+        op.name() in _waiting,
+        len(marks.marked_names()),
     )
     known = _found.get(op)
     if known is not None and known[0] == state:
         if known[1] is None:
             return None
-        reference, names, source = known[1]
+        reference, out_names, source = known[1]
         out = reference()
         if out is not None and _alive(out):
-            return Pair(op, out, names, source)
+            return Pair(op, out, out_names, source)
     pair = _find_pair(op)
     _found[op] = (state, None if pair is None else (weakref.ref(pair.out), pair.out_names, pair.source))
     return pair
@@ -136,10 +186,13 @@ def find_pair(op: OpOverload) -> Pair | None:
 def _find_pair(op: OpOverload) -> Pair | None:
     if not schemas.is_functional(op._schema):
         return None
-    for out in (lookup_manual_out_variant(op), _native_manual(op)):
-        # torch's registry keeps the ops of a dead library.
-        if out is not None and _alive(out) and not schemas.mismatches(op._schema, out._schema):
-            return Pair(op, out, tuple(get_out_arg_names(out)), "registered")
+    manual = _manual(op)
+    if manual is not None:
+        return Pair(op, *manual, "registered")
+    native = _native_manual(op)
+    # torch's registry takes any two ops, and keeps those of a dead library.
+    if native is not None and _alive(native) and not schemas.mismatches(op._schema, native._schema):
+        return Pair(op, native, tuple(get_out_arg_names(native)), "registered")
     for out in tagged_overloads(op):
         if not schemas.mismatches(op._schema, out._schema):
             return Pair(op, out, tuple(get_out_arg_names(out)), "tag")
@@ -167,6 +220,8 @@ def all_pairs() -> Iterator[Pair]:
 def _functional_ops() -> Iterator[OpOverload]:
     import torch
 
+    for name in list(_waiting):
+        _settle_waiting(name)
     for reference in list(_registered):
         op = reference()
         if op is not None and _alive(op):
@@ -183,6 +238,7 @@ def tagged_packets() -> Iterator[OpOverloadPacket]:
     import torch
 
     tags = out_tags()
+    marked = set(marks.marked_names())
     builtin = tuple(f"{namespace}::" for namespace in BUILTIN)
     seen: set[str] = set()
     for qualified in torch._C._dispatch_get_all_op_names():
@@ -191,7 +247,7 @@ def tagged_packets() -> Iterator[OpOverloadPacket]:
         if qualified.startswith(builtin):
             continue
         name, _, overload = qualified.partition(".")
-        if name in seen or not _is_tagged(name, overload, tags):
+        if name in seen or not (qualified in marked or _is_tagged(name, overload, tags)):
             continue
         seen.add(name)
         namespace, _, base = name.partition("::")

@@ -1,4 +1,6 @@
-"""The patches of the features ``discovery`` and ``lowering``. Those of ``tag`` are in ``tag.py``.
+"""The patches of the features ``discovery`` and ``lowering``.
+
+Those of ``tag`` are in ``tag.py``, those of ``custom_op`` and ``direct`` in ``patches_2_13.py``.
 
 The functions named here run when a patch is applied, so that nothing of Inductor is imported
 before Inductor itself is.
@@ -87,9 +89,9 @@ DISCOVERY = (
             target=_OUT_VARIANT + name,
             make=_either_tag(name),
             relies_on=("torch._ops:OpOverloadPacket.overloads",),
-            why="torch 2.13 and later look for Tag.out alone, so Tag.out_variant pairs nothing",
+            why="torch looks for one tag alone: Tag.out_variant on 2.11 and 2.12, Tag.out from 2.13 on",
             upstream=_PULL + "180851",
-            first="2.13",
+            first="2.11",
             ends_with="no release: upstream made it so on purpose",
         )
         for name in ("to_out_variant", "check_out_variant")
@@ -128,6 +130,16 @@ def _wrap_create(original: Callable[..., Any]) -> Callable[..., Any]:
     from compat_shim.out_variant.lowering import create
 
     return create.wrap_create(original)
+
+
+def _direct(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    def make(original: Callable[..., Any]) -> Callable[..., Any]:
+        from compat_shim.out_variant.lowering import direct
+
+        wrap = getattr(direct, name)
+        return wrap(original)
+
+    return make
 
 
 def _upstream_declines(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -214,5 +226,33 @@ LOWERING = (
         " place of upstream's, whose flat arguments and node per output give wrong calls and wrong numbers",
         upstream=_PULL + "175116",
         ends_with="when upstream's lowering is right on the shapes in the README",
+    ),
+    Wrap(
+        id="direct-results",
+        target=_IR + "FallbackKernel.create",
+        make=_direct("wrap_create"),
+        relies_on=(_IR + "FallbackKernel.find_device", _IR + "ExternKernel.realize_input"),
+        why="the results of an out op called directly are its out arguments: two such calls after each other give"
+        " silently wrong numbers on 2.13 to 2.15, where the out buffer is reused while its alias lives",
+        upstream=_PULL + "180852",
+        ends_with="when Inductor keeps the out buffer as long as the result of a direct call",
+    ),
+    Wrap(
+        id="direct-arguments",
+        target="torch._inductor.graph:GraphLowering.call_function",
+        make=_direct("wrap_call_function"),
+        relies_on=("torch._inductor.lowering:copy_",),
+        why="the result of a direct call stands for its out argument, so that writing it back is no copy",
+        upstream=_PULL + "180852",
+        ends_with="with direct-results",
+    ),
+    Wrap(
+        id="storage-offset",
+        target="torch._inductor.graph:GraphLowering.call_function",
+        make=_direct("wrap_storage_offset"),
+        why="with dynamic shapes an op that writes to a view of a buffer (out=buffer[1]) writes to the buffer's"
+        " start instead: silently wrong numbers",
+        upstream="no issue of torch's covers it; the lowering of aten.sym_storage_offset",
+        ends_with="when that lowering answers with the view's own offset",
     ),
 )

@@ -55,6 +55,8 @@ class Patch:
         first, last: the first and last minor release of torch that need it (None: no bound).
         ends_with: the release from which it is needless, or why no release ends it.
         make: makes what is put at the target; what it is given, the kind of patch says.
+        bindings: other modules' names for a wrapped function (``from x import f``). Each is replaced
+            too where it still is that function, and put back by the undo, wherever ours got in.
     """
 
     id: str
@@ -66,6 +68,7 @@ class Patch:
     last: str | None = None
     ends_with: str = ""
     make: Callable[..., Any] | None = None
+    bindings: tuple[str, ...] = ()
 
     kind: ClassVar[str] = ""
 
@@ -145,14 +148,26 @@ class Wrap(Patch):
             setattr(replacement, attribute, getattr(original, attribute, None))
         fingerprint.replaced[replacement] = original
         restore = _set(owner, name, descriptor(replacement) if descriptor else replacement)
+        self._rebind(original, replacement)
 
         def undo() -> None:
             # If somebody has wrapped ours since, it stays beneath theirs and only calls on.
             nonlocal current
             current = original
+            # A module imported since took its binding from ours.
+            self._rebind(replacement, original)
             restore()
 
         return undo
+
+    def _rebind(self, before: Any, after: Any) -> None:
+        for binding in self.bindings:
+            try:
+                owner, name = fingerprint.find_owner(binding)
+            except LookupError:
+                continue  # not imported: it will take the name from the target
+            if vars(owner).get(name) is before:
+                setattr(owner, name, after)
 
 
 class Add(Patch):

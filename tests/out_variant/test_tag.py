@@ -1,4 +1,4 @@
-"""``torch.Tag.out`` and ``torch.Tag.out_variant`` on every release."""
+"""``torch.Tag.out``, ``torch.Tag.out_variant`` and ``torch.Tag.inplace`` on every release."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ import torch
 
 import compat_shim  # noqa: F401  (what gives older torch the tags)
 from compat_shim.out_variant import to_out_variant
-from compat_shim.out_variant.tag import TAG_VALUE, out_tags
+from compat_shim.out_variant.tag import TAG_VALUES, out_tags
 from compat_shim.release import installed, within
 
 NAMES = ("out", "out_variant")
 RELEASE = installed()
 assert RELEASE is not None
-NATIVE = {"out": within(RELEASE.version, "2.13", None), "out_variant": within(RELEASE.version, "2.11", None)}
+SINCE = {"out": "2.13", "out_variant": "2.11", "inplace": "2.13"}
+NATIVE = {name: within(RELEASE.version, first, None) for name, first in SINCE.items()}
 # One that torch 2.13 accepts under a tag too: a keyword-only out that is returned.
 OUT = "op.out(Tensor x, *, Tensor(a!) out) -> Tensor(a!)"
 
@@ -55,32 +56,28 @@ def test_torch_library_define_takes_the_tag(make: Callable[[torch.Tag], Any], ta
     assert tag in getattr(torch.ops, library.ns).op.out.tags
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", SINCE)
 def test_the_tag_is_a_member_of_the_enum(name: str) -> None:
     tag = getattr(torch.Tag, name)
 
     assert isinstance(tag, torch.Tag)
     assert torch.Tag.__members__[name] == tag
     assert int(tag) == int(torch.Tag(int(tag)))
-    # An alias shows the name of the member that it stands for.
-    own = "out_variant" if within(RELEASE.version, "2.11", "2.12") else "out"
-    expected = name if NATIVE["out"] else own
-    assert tag.name == expected
-    assert repr(tag) == f"<Tag.{expected}: {int(tag)}>"
-    assert str(tag) == f"Tag.{expected}"
+    assert tag.name == name
+    assert repr(tag) == f"<Tag.{name}: {int(tag)}>"
+    assert str(tag) == f"Tag.{name}"
 
 
-def test_the_two_names_are_one_tag_up_to_torch_2_12_and_two_after() -> None:
-    assert (torch.Tag.out is torch.Tag.out_variant) is not NATIVE["out"]
-    assert (torch.Tag.out == torch.Tag.out_variant) is not NATIVE["out"]
-    assert out_tags() == tuple(dict.fromkeys([torch.Tag.out, torch.Tag.out_variant]))
+def test_the_tags_are_three_on_every_release() -> None:
+    assert len({getattr(torch.Tag, name) for name in SINCE}) == 3
+    assert out_tags() == (torch.Tag.out, torch.Tag.out_variant)
 
 
 def test_the_value_is_torch_s_own_where_torch_has_one_and_never_changes_elsewhere() -> None:
-    for name in NAMES:
-        emulated = not NATIVE["out"] and not NATIVE["out_variant"]
-        assert (int(getattr(torch.Tag, name)) == TAG_VALUE) is emulated
-    assert TAG_VALUE == 7304564
+    for name in SINCE:
+        assert (int(getattr(torch.Tag, name)) == TAG_VALUES[name]) is not NATIVE[name]
+    # They are compiled into C++ libraries.
+    assert TAG_VALUES == {"out_variant": 7304564, "out": 1869968417, "inplace": 1768845420}
 
 
 def test_the_tag_equals_its_copies_and_no_other_tag(tag: torch.Tag) -> None:
@@ -125,7 +122,7 @@ def test_deactivate_takes_exactly_the_added_names_away_and_activate_brings_them_
     assert seen["before"] == seen["after"]
     assert seen["active"] == seen["again"]
     added = set(seen["active"][0]) - set(seen["before"][0])
-    assert added == {name for name in NAMES if not NATIVE[name]}
+    assert added == {name for name in SINCE if not NATIVE[name]}
     assert set(seen["active"][1]) - set(seen["before"][1]) == added
     assert seen["still"]  # an op that was defined keeps its tag
 
@@ -146,14 +143,11 @@ def test_an_op_tagged_in_one_process_is_tagged_alike_in_the_next(run_python: Cal
     ["op.out(Tensor x, *, Tensor(a!) out) -> ()", "op.out(Tensor x, Tensor(a!) out) -> Tensor(a!)"],
     ids=["returns nothing", "positional out"],
 )
-def test_tag_out_keeps_torch_s_own_rules_and_tag_out_variant_is_lenient(out: str, library: Any) -> None:
+def test_tag_out_has_rules_and_tag_out_variant_is_lenient(out: str, library: Any) -> None:
     library.define("op(Tensor x) -> Tensor")
-    if NATIVE["out"]:
-        with pytest.raises(ValueError, match=r"torch\.Tag\.out"):
-            library.define(out, tags=torch.Tag.out)
-        library.define(out, tags=torch.Tag.out_variant)
-    else:
+    with pytest.raises(ValueError, match=r"torch\.Tag\.out"):
         library.define(out, tags=torch.Tag.out)
+    library.define(out, tags=torch.Tag.out_variant)
     op = getattr(torch.ops, library.ns).op
 
     assert to_out_variant(op.default) is op.out

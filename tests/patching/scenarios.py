@@ -136,10 +136,19 @@ def engine(table: Any = None, **arguments: Any) -> Iterator[dict[str, Any]]:
             started.stop()
 
 
+def needing(feature: str) -> list[str]:
+    """The features that need ``feature``, directly or not."""
+    found: list[str] = []
+    for other in FEATURES:
+        if {feature, *found} & set(other.requires):
+            found.append(other.id)
+    return found
+
+
 def declined(what: dict[str, Any], feature: str) -> dict[str, Any]:
-    """Adds whether all that only ``feature`` and those after it change is as it was."""
-    order = [one.id for one in FEATURES]
-    others = {patch.target for name, patch in PATCHES if order.index(name) < order.index(feature)}
+    """Adds whether all that only ``feature`` and those that need it change is as it was."""
+    out = {feature, *needing(feature)}
+    others = {patch.target for name, patch in PATCHES if name not in out}
     ours = {f"{name} {patch.id}" for name, patch in PATCHES if patch.target not in others}
     return {**what, "untouched": ours.isdisjoint(what["changed"])}
 
@@ -262,7 +271,7 @@ def tags() -> dict[str, Any]:
     else:
         setattr(torch.Tag, tag._ENTRIES, list(entries.items()))
         observe("no table", lambda: setattr(torch.Tag, tag._ENTRIES, entries))
-    entries["somebody_elses"] = (torch.Tag(tag.TAG_VALUE), None)
+    entries["somebody_elses"] = (torch.Tag(tag.TAG_VALUES["out"]), None)
     observe("value taken", lambda: entries.pop("somebody_elses"))
     return results
 

@@ -35,14 +35,14 @@ def test_the_check_of_kernels_is_off_unless_asked_for(value: str, expected: bool
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("", ("tag", "discovery", "lowering")),
-        ("all", ("tag", "discovery", "lowering")),
+        ("", env.FEATURE_IDS),
+        ("all", env.FEATURE_IDS),
         ("none", ()),
         ("tag", ("tag",)),
         ("discovery", ("discovery",)),
         ("lowering,tag", ("tag", "lowering")),
         (" Lowering , TAG ,, tag", ("tag", "lowering")),
-        (" ALL ", ("tag", "discovery", "lowering")),
+        (" ALL ", env.FEATURE_IDS),
     ],
 )
 def test_features_are_read_in_the_order_in_which_they_are_applied(text: str, expected: tuple[str, ...]) -> None:
@@ -69,8 +69,8 @@ def test_an_empty_variable_is_an_unset_one(value: str) -> None:
         ("COMPAT_SHIM", "0", ("auto", "off", "strict")),
         ("COMPAT_SHIM", "disabled", ("auto", "off", "strict")),
         ("COMPAT_SHIM_LOG", "verbose", ("quiet", "warn", "debug")),
-        ("COMPAT_SHIM_FEATURES", "inlining", ("all", "none", "tag", "discovery", "lowering")),
-        ("COMPAT_SHIM_FEATURES", "all,inlining", ("all", "none", "tag", "discovery", "lowering")),
+        ("COMPAT_SHIM_FEATURES", "inlining", ("all", "none", *env.FEATURE_IDS)),
+        ("COMPAT_SHIM_FEATURES", "all,inlining", ("all", "none", *env.FEATURE_IDS)),
     ],
 )
 def test_an_unknown_value_is_one_problem_that_names_the_allowed_ones(

@@ -202,7 +202,8 @@ def test_strict_raises_for_a_wrong_variable() -> None:
 UNKNOWN = (
     "import compat_shim, torch; {create}\n"
     "assert made == ['FallbackKernel', 1] and not hasattr(torch.Tag, 'out')\n"
-    "assert [each.verdict for each in compat_shim.status().features] == ['UNKNOWN_RELEASE', 'DISABLED', 'DISABLED']"
+    "first, *others = [each.verdict for each in compat_shim.status().features]\n"
+    "assert first == 'UNKNOWN_RELEASE' and set(others) == set(['DISABLED'])"
 )
 
 

@@ -16,7 +16,7 @@ import torch
 from torch._inductor import ir
 
 from compat_shim import shim
-from compat_shim.out_variant import pairing
+from compat_shim.out_variant import marks, pairing
 from compat_shim.out_variant.lowering import decide, nodes, observe, releases
 from compat_shim.patching.log import debug
 
@@ -103,7 +103,7 @@ def wrap_create(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _pair_of(kernel: Any) -> pairing.Pair | None:
-    if not isinstance(kernel, torch._ops.OpOverload) or kernel.namespace in pairing.BUILTIN:
+    if not isinstance(kernel, torch._ops.OpOverload) or kernel.namespace in marks.BUILTIN:
         return None
     return pairing.find_pair(kernel)
 

@@ -5,6 +5,7 @@ Each function asks torch what it has; none asks for its version. The comments na
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import sys
 from collections.abc import Callable
@@ -54,6 +55,13 @@ def result_of(processed: Any) -> tuple[Any, Any, Any, Any, Any]:
         processed.unflatten_args,
         processed.unbacked_bindings,
     )
+
+
+def without_output(processed: Any) -> Any:
+    """``process_kernel``'s result, as if the fake kernel had returned nothing."""
+    if isinstance(processed, tuple):  # up to 2.13
+        return (None, *processed[1:])
+    return dataclasses.replace(processed, example_output=None)
 
 
 def is_called_for_an_effect() -> bool:

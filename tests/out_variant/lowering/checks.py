@@ -37,17 +37,17 @@ def copy_of(value: object) -> object:
 
 
 def compile_and_compare(graph: Callable[..., Any], *inputs: Any, **options: Any) -> str:
-    """Compile ``graph`` with no graph break, compare with eager; returns the generated code.
+    """Compile ``graph`` with no graph break, compare results and inputs with eager; returns the code.
 
     Leaves ``torch._dynamo.utils.counters`` as the compiled graph set them.
     """
-    eager = graph(*(copy_of(value) for value in inputs))
+    ours, theirs = ([copy_of(value) for value in inputs] for _ in range(2))
+    eager = graph(*theirs)
     torch._dynamo.reset()
     counters.clear()
-    compiled, code = run_and_get_code(
-        torch.compile(graph, fullgraph=True, **options), *(copy_of(value) for value in inputs)
-    )
+    compiled, code = run_and_get_code(torch.compile(graph, fullgraph=True, **options), *ours)
     assert same(compiled, eager)
+    assert same(ours, theirs), "the inputs differ after the call"
     return "\n".join(code)
 
 

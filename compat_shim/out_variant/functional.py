@@ -1,0 +1,113 @@
+"""Make the functional op for an out op: its schema, kernel, fake kernel and pair."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from compat_shim.out_variant import marks, names, pairing
+from compat_shim.out_variant import schema as schemas
+
+# torch is imported where it is used: importing it applies patches, and those import this module.
+if TYPE_CHECKING:
+    from torch._ops import OpOverload
+
+_libraries: list[Any] = []  # an op lives as long as the library that defined it
+
+
+def functional_of(out_op: OpOverload | str, *, like: Callable[..., Any], name: str | None = None) -> OpOverload:
+    """Define the functional op whose out variant is ``out_op``, and pair the two.
+
+    The functional op takes the inputs of ``out_op``, allocates what ``like`` returns, calls
+    ``out_op`` and returns the buffers. ``like`` is its fake kernel as well. In compiled code
+    Inductor allocates the buffers and calls ``out_op``. Asked for by users of torch in #161001.
+
+    Args:
+        out_op: the overload that writes to one or more Tensors and returns nothing or these, or
+            its name. It is the caller's word that it keeps the out contract.
+        like: called with the inputs as ``out_op``'s schema has them (keyword-only ones by name),
+            returns new Tensors of the outputs' shapes, strides, dtypes and devices, one for each
+            out argument in order: ``lambda x, scale: torch.empty_like(x)``. Its values do not
+            matter. It must allocate them from the inputs, as a fake kernel does.
+        name: of the functional op; by default that of ``out_op`` without ``.out`` or ``_out``.
+
+    Returns:
+        The functional overload, for example ``torch.ops.ns.op.default``.
+
+    Raises:
+        TypeError: ``out_op`` is neither an ``OpOverload`` nor a name.
+        ValueError: there is no such out op, it writes to no argument, or ``name`` is taken.
+    """
+    import torch
+
+    out = names.find(names.name_of(out_op)) if isinstance(out_op, str) else out_op
+    if out is None:
+        raise ValueError(f"{out_op!r} is not defined; load its library first")
+    problems = marks.problems(out._schema)
+    if problems:
+        raise ValueError(f"{names.name_of(out)} is not an out op: {'; '.join(problems)}\n  {out._schema}")
+    name = names.name_of(name or _default_name(out.name()))
+    if names.exists(name):
+        raise ValueError(f"{name} is defined already; give another name, or pair the two by register_out_variant")
+    namespace, _, op_name = name.partition("::")
+    outs = schemas.out_arguments(out._schema)
+    returns = "Tensor" if len(outs) == 1 else f"({', '.join('Tensor' for _ in outs)})"
+    library = torch.library.Library(namespace, "FRAGMENT")
+    library.define(f"{op_name}({_inputs(out._schema)}) -> {returns}", tags=(torch.Tag.pt2_compliant_tag,))
+    library.impl(op_name, _kernel(out, like), "CompositeExplicitAutograd")
+    torch.library.register_fake(name, like, lib=library)
+    _libraries.append(library)
+    functional = names.find(name)
+    assert functional is not None, name
+    pairing.register_out_variant(functional, out)
+    return functional
+
+
+def _default_name(out: str) -> str:
+    base, _, overload = out.partition(".")
+    if overload:
+        rest = overload.removesuffix("out").removesuffix("_")
+        return f"{base}.{rest}" if rest else base
+    return base.removesuffix("_out")
+
+
+def _inputs(schema: Any) -> str:
+    """The inputs of an out op as the text of a schema: its arguments without the outs."""
+    outs = {argument.name for argument in schemas.out_arguments(schema)}
+    text = str(schema)
+    kept = [part for part in _split(text[text.index("(") + 1 : text.rindex(") -> ")]) if _name(part) not in outs]
+    if kept and kept[-1] == "*":
+        kept.pop()
+    return ", ".join(kept)
+
+
+def _name(argument: str) -> str:
+    return argument.partition("=")[0].rpartition(" ")[2]
+
+
+def _split(arguments: str) -> list[str]:
+    parts, depth, quoted = [""], 0, False
+    for character in arguments:
+        quoted ^= character == '"'
+        depth += 0 if quoted else (character in "[(") - (character in "])")
+        if character == "," and not depth and not quoted:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return [part.strip() for part in parts if part.strip()]
+
+
+def _kernel(out: Any, like: Callable[..., Any]) -> Callable[..., Any]:
+    arguments = out._schema.arguments
+    inputs = [argument for argument in arguments if not schemas.is_out(argument)]
+    written = [argument.name for argument in schemas.out_arguments(out._schema)]
+
+    def kernel(*args: Any, **kwargs: Any) -> Any:
+        made = like(*args, **kwargs)
+        buffers = tuple(made) if isinstance(made, (tuple, list)) else (made,)
+        given = {**kwargs, **dict(zip((argument.name for argument in inputs), args))}
+        given.update(zip(written, buffers, strict=True))
+        out(**given)
+        return buffers if len(buffers) > 1 else buffers[0]
+
+    return kernel

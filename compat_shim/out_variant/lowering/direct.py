@@ -1,0 +1,86 @@
+"""Out ops called directly, in Inductor: the results of the kernel are its out arguments.
+
+Upstream (2.13 on) makes a buffer for each result that aliases the out buffer and holds the two
+for unrelated: the out buffer is freed and given to the next kernel while its alias lives on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch._inductor import ir
+from torch._inductor.virtualized import V
+
+from compat_shim.out_variant import marks
+from compat_shim.out_variant.lowering import releases
+
+
+class _ReturnsNothing:
+    """What the original ``create`` sees as its class: one whose fake kernel returned nothing.
+
+    The original then makes the kernel as for an op that returns nothing, with no output buffers.
+    """
+
+    def __init__(self, cls: type[ir.FallbackKernel]) -> None:
+        self._cls = cls
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._cls, name)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> ir.FallbackKernel:
+        return self._cls(*args, **kwargs)
+
+    def process_kernel(self, *args: Any, **kwargs: Any) -> Any:
+        return releases.without_output(self._cls.process_kernel(*args, **kwargs))
+
+
+def wrap_create(original: Callable[..., Any]) -> Callable[..., Any]:
+    """``FallbackKernel.create``, which returns the out arguments of an op that returns those."""
+
+    def create(cls: type[ir.FallbackKernel], kernel: Any, *args: Any, **kwargs: Any) -> Any:
+        if cls is not ir.FallbackKernel or not marks.returns_what_it_writes(kernel):
+            return original(cls, kernel, *args, **kwargs)
+        original(_ReturnsNothing(cls), kernel, *args, **kwargs)
+        written = marks.written_arguments(kernel, args, kwargs)
+        return tuple(map(_buffer_of, written)) if isinstance(written, tuple) else _buffer_of(written)
+
+    return create
+
+
+def _buffer_of(argument: Any) -> Any:
+    """The buffer of an argument, or the view of one: what ``create`` returns is boxed by its caller."""
+    realized = ir.ExternKernel.realize_input(argument)
+    return realized.data if isinstance(realized, ir.StorageBox) else realized
+
+
+def wrap_call_function(original: Callable[..., Any]) -> Callable[..., Any]:
+    """``GraphLowering.call_function``, whose result for such an op is the very argument in the graph.
+
+    ``create`` cannot give that one, since its callers box what they get; but a later
+    ``copy_(argument, result)`` is nothing only where both are one box.
+    """
+
+    def call_function(self: Any, target: Any, args: Any, kwargs: Any) -> Any:
+        result = original(self, target, args, kwargs)
+        return marks.written_arguments(target, args, kwargs) if marks.returns_what_it_writes(target) else result
+
+    return call_function
+
+
+def wrap_storage_offset(original: Callable[..., Any]) -> Callable[..., Any]:
+    """``GraphLowering.call_function``, right for the storage offset of a view with dynamic shapes.
+
+    Inductor's lowering answers with the offset of what is viewed. An op that writes to a view
+    (``out=buffer[1]``) is called with that view made anew at that offset.
+    """
+
+    def call_function(self: Any, target: Any, args: Any, kwargs: Any) -> Any:
+        if target is torch.ops.aten.sym_storage_offset.default:
+            offset = V.graph.current_node.meta.get("val")
+            if isinstance(offset, torch.SymInt):
+                return offset.node.expr
+        return original(self, target, args, kwargs)
+
+    return call_function

@@ -1,0 +1,92 @@
+"""``torch.library.custom_op(tags=...)`` for ops that return what they write to.
+
+Mirrors torch 2.13 (#180851). Without a tag that has rules, the original does all.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from compat_shim.out_variant import schema as schemas
+from compat_shim.out_variant import tag
+from compat_shim.out_variant.tagged import rules
+
+
+def wrap_custom_op(original: Callable[..., Any]) -> Callable[..., Any]:
+    """``custom_op`` that takes ``tags``, one or many."""
+
+    def custom_op(name: str, fn: Callable[..., Any] | None = None, /, *, tags: Any = None, **options: Any) -> Any:
+        if tags is None:
+            return original(name, fn, **options)
+        define = functools.partial(_define, original, name, tags=tag.normalized(tags), **options)
+        return define if fn is None else define(fn)
+
+    return custom_op
+
+
+def _define(
+    original: Callable[..., Any], name: str, function: Callable[..., Any], /, *, tags: tuple[Any, ...], **options: Any
+) -> Any:
+    from compat_shim.out_variant.tagged import definition
+
+    if any(one in tags for one in tag.strict_tags()):
+        return _define_writing(name, function, tags=tags, **options)
+    if definition.BASE_TAKES_TAGS:
+        return original(name, function, tags=tags, **options)
+    with rules.adding(tags):
+        return original(name, function, **options)
+
+
+def _define_writing(
+    name: str,
+    function: Callable[..., Any],
+    *,
+    tags: tuple[Any, ...],
+    mutates_args: Any,
+    device_types: Any = None,
+    schema: str | None = None,
+) -> Any:
+    """Define an op that is tagged ``out`` or ``inplace``: a ``CustomOpDef``."""
+    import torch
+
+    from compat_shim.out_variant.tagged.definition import WritingOpDef
+
+    inferred = schema is None
+    if schema is None:
+        schema = torch.library.infer_schema(function, mutates_args=mutates_args, tags=tags)
+    namespace, _, op_name = name.partition("::")
+    definition = WritingOpDef(namespace, op_name, schema, function, tags)
+    written = {argument.name for argument in schemas.out_arguments(definition._opoverload._schema)}
+    if not inferred and written != set(mutates_args):
+        raise ValueError(
+            f"{name}: mutates_args={mutates_args} does not match schema={schema!r}, which writes to {written}"
+        )
+    definition.register_kernel(device_types)(function)
+    return definition
+
+
+def wrap_register_autograd(original: Callable[..., Any]) -> Callable[..., Any]:
+    """``torch.library.register_autograd``, which says for an out op why it has none."""
+
+    def register_autograd(op: Any, *args: Any, **kwargs: Any) -> Any:
+        import torch
+
+        if isinstance(op, (str, torch._ops.OpOverload)):
+            overload = torch._library.utils.lookup_op(op) if isinstance(op, str) else op
+            refuse_autograd(overload, overload)
+        return original(op, *args, **kwargs)
+
+    return register_autograd
+
+
+def refuse_autograd(overload: Any, shown: Any) -> None:
+    """Raise RuntimeError if ``overload`` is tagged ``out``; ``shown`` is what the user calls it."""
+    import torch
+
+    if torch.Tag.out in overload.tags:
+        raise RuntimeError(
+            f"Cannot register autograd formula for operator tagged with torch.Tag.out: {shown}."
+            " Out variants do not support autograd."
+        )

@@ -1,0 +1,451 @@
+"""The out-op API of torch 2.13, by its public names: the same file on every release.
+
+Nothing here knows the shim, except for the import.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Optional
+
+import pytest
+import torch
+from checks import compile_and_compare, copy_of, same
+from torch import Tensor
+
+import compat_shim  # noqa: F401
+
+
+@torch.library.custom_op("out_api::add", mutates_args={"out"}, tags=torch.Tag.out)
+def add(x: Tensor, y: Tensor, *, out: Tensor) -> Tensor:
+    return torch.add(x, y, out=out)
+
+
+@torch.library.custom_op("out_api::split", mutates_args=("low", "high"), tags=[torch.Tag.out])
+def split(x: Tensor, at: float = 0.0, *, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
+    low.copy_(x.clamp(max=at))
+    high.copy_(x.clamp(min=at))
+    return low, high
+
+
+@torch.library.custom_op("out_api::add_", mutates_args={"x"}, tags=torch.Tag.inplace)
+def add_(x: Tensor, y: Tensor) -> Tensor:
+    return x.add_(y)
+
+
+def inputs() -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(4, 5, generator=generator), torch.randn(4, 5, generator=generator)
+
+
+# --- defining
+
+
+def test_the_schema_is_inferred_with_the_outs_as_returns() -> None:
+    assert str(torch.ops.out_api.add.default._schema) == (
+        "out_api::add(Tensor x, Tensor y, *, Tensor(a2!) out) -> Tensor(a2!)"
+    )
+    assert str(torch.ops.out_api.split.default._schema) == (
+        "out_api::split(Tensor x, float at=0., *, Tensor(a2!) low, Tensor(a3!) high) -> (Tensor(a2!), Tensor(a3!))"
+    )
+    assert str(torch.ops.out_api.add_.default._schema) == "out_api::add_(Tensor(a0!) x, Tensor y) -> Tensor(a0!)"
+
+
+def test_the_op_carries_its_tags() -> None:
+    assert torch.Tag.out in torch.ops.out_api.add.default.tags
+    assert torch.Tag.out in torch.ops.out_api.split.default.tags
+    assert torch.Tag.inplace in torch.ops.out_api.add_.default.tags
+    assert torch.Tag.pt2_compliant_tag in torch.ops.out_api.add.default.tags
+
+
+def test_infer_schema_takes_tags() -> None:
+    def both(x: Tensor, *, scale: float = 1.0, out: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    expected = "(Tensor x, *, float scale=1.0, Tensor(a2!) out) -> Tensor(a2!)"
+    for tags in (torch.Tag.out, (torch.Tag.out,), [torch.Tag.out, torch.Tag.pt2_compliant_tag]):
+        assert torch.library.infer_schema(both, mutates_args={"out"}, tags=tags) == expected
+    named = torch.library.infer_schema(both, mutates_args=("out",), op_name="both", tags=torch.Tag.out)
+    assert named == f"both{expected}"
+    for tags in ((), None):
+        untagged = torch.library.infer_schema(both, mutates_args={"out"}, tags=tags)
+        assert untagged == expected.replace("-> Tensor(a2!)", "-> Tensor")
+
+
+def _positional(x: Tensor, out: Tensor) -> Tensor: ...
+def _nothing(x: Tensor, *, out: Tensor) -> None: ...
+def _tuple_of_one(x: Tensor, *, out: Tensor) -> tuple[Tensor]: ...
+def _too_few(x: Tensor, *, a: Tensor, b: Tensor) -> Tensor: ...
+def _optional(x: Tensor, *, out: Optional[Tensor]) -> Tensor: ...  # noqa: UP045
+def _second(x: Tensor, y: Tensor) -> Tensor: ...
+
+
+@pytest.mark.parametrize(
+    ("function", "mutates", "tag", "says"),
+    [
+        (_positional, {"out"}, "out", "keyword-only"),
+        (_nothing, {"out"}, "out", "return annotation"),
+        (_tuple_of_one, {"out"}, "out", "return annotation"),
+        (_too_few, {"a", "b"}, "out", "return annotation"),
+        (_optional, {"out"}, "out", "only supports mutable keyword-only Tensor"),
+        (_second, (), "out", "at least one mutable"),
+        (_second, {"y"}, "inplace", "first positional argument"),
+        (_nothing, {"x"}, "inplace", "return annotation"),
+    ],
+)
+def test_infer_schema_refuses_a_signature_that_breaks_the_rules_of_its_tag(
+    function: Any, mutates: Any, tag: str, says: str
+) -> None:
+    with pytest.raises(ValueError, match=rf"torch\.Tag\.{tag} .*{says}"):
+        torch.library.infer_schema(function, mutates_args=mutates, tags=getattr(torch.Tag, tag))
+
+
+def test_the_two_tags_exclude_each_other() -> None:
+    with pytest.raises(AssertionError, match="mutually exclusive"):
+        torch.library.infer_schema(_second, mutates_args={"x"}, tags=(torch.Tag.out, torch.Tag.inplace))
+
+
+OUT_RULES = {
+    "nothing is written": "op.out(Tensor x, *, Tensor out) -> Tensor",
+    "positional": "op.out(Tensor x, Tensor(a!) out) -> Tensor(a!)",
+    "returns nothing": "op.out(Tensor x, *, Tensor(a!) out) -> ()",
+    "a list": "op.out(Tensor x, *, Tensor(a!)[] out) -> Tensor(a!)[]",
+    "an optional": "op.out(Tensor x, *, Tensor(a!)? out) -> Tensor(a!)",
+    "returns another": "op.out(Tensor x, *, Tensor(a!) out) -> Tensor",
+    "returns a view": "op.out(Tensor x, *, Tensor(a!) out) -> Tensor(a)",
+    "too few": "op.out(Tensor x, *, Tensor(a!) a, Tensor(b!) b) -> Tensor(a!)",
+    "swapped": "op.out(Tensor x, *, Tensor(a!) a, Tensor(b!) b) -> (Tensor(b!), Tensor(a!))",
+}
+INPLACE_RULES = {
+    "no argument": "op_() -> Tensor",
+    "keyword-only": "op_(*, Tensor(a!) x) -> Tensor(a!)",
+    "nothing is written": "op_(Tensor x) -> Tensor",
+    "a list": "op_(Tensor(a!)[] x) -> Tensor(a!)[]",
+    "returns nothing": "op_(Tensor(a!) x) -> ()",
+    "returns another": "op_(Tensor(a!) x, Tensor y) -> Tensor",
+    "returns a view": "op_(Tensor(a!) x) -> Tensor(a)",
+    "writes two": "op_(Tensor(a!) x, Tensor(b!) y) -> Tensor(a!)",
+}
+
+
+@pytest.mark.parametrize("rule", OUT_RULES)
+def test_define_refuses_a_schema_that_breaks_a_rule_of_tag_out(rule: str, library: Any) -> None:
+    with pytest.raises(ValueError, match=r"torch\.Tag\.out"):
+        library.define(OUT_RULES[rule], tags=torch.Tag.out)
+    with pytest.raises(ValueError, match=r"torch\.Tag\.out"):
+        library.define(OUT_RULES[rule], tags=(torch.Tag.pt2_compliant_tag, torch.Tag.out))
+    library.define(OUT_RULES[rule], tags=(torch.Tag.pt2_compliant_tag,))
+
+
+@pytest.mark.parametrize("rule", INPLACE_RULES)
+def test_define_refuses_a_schema_that_breaks_a_rule_of_tag_inplace(rule: str, library: Any) -> None:
+    with pytest.raises(ValueError, match=r"torch\.Tag\.inplace"):
+        library.define(INPLACE_RULES[rule], tags=torch.Tag.inplace)
+    library.define(INPLACE_RULES[rule])
+
+
+def test_define_takes_a_schema_that_keeps_the_rules(library: Any) -> None:
+    library.define("one.out(Tensor x, *, int n=1, Tensor(a!) y) -> Tensor(a!)", tags=torch.Tag.out)
+    library.define("two.out(*, Tensor(a!) a, Tensor(b!) b) -> (Tensor(a!), Tensor(b!))", tags=torch.Tag.out)
+    library.define("three_(Tensor(a!) x, Tensor y) -> Tensor(a!)", tags=torch.Tag.inplace)
+
+
+def test_mutates_args_must_agree_with_a_schema_that_is_given() -> None:
+    with pytest.raises(ValueError, match="mutates_args"):
+        torch.library.custom_op(
+            "out_api::disagrees",
+            lambda x, *, out: out,
+            mutates_args={"x"},
+            schema="(Tensor x, *, Tensor(a!) out) -> Tensor(a!)",
+            tags=torch.Tag.out,
+        )
+
+
+def test_a_schema_that_is_given_is_taken() -> None:
+    op = torch.library.custom_op(
+        "out_api::given",
+        lambda x, *, out: out.copy_(x),
+        mutates_args={"out"},
+        schema="(Tensor x, *, Tensor(z!) out) -> Tensor(z!)",
+        tags=torch.Tag.out,
+    )
+    x, out = inputs()
+    assert op(x, out=out) is out
+    assert torch.equal(out, x)
+
+
+def test_another_tag_makes_an_ordinary_op() -> None:
+    @torch.library.custom_op("out_api::core", mutates_args=(), tags=(torch.Tag.core, torch.Tag.nondeterministic_seeded))
+    def core(x: Tensor) -> Tensor:
+        return x + 1
+
+    assert {torch.Tag.core, torch.Tag.nondeterministic_seeded} <= set(torch.ops.out_api.core.default.tags)
+    assert torch.equal(core(torch.zeros(3)), torch.ones(3))
+
+
+# --- calling in eager mode
+
+
+def test_a_call_returns_the_out_tensors_themselves() -> None:
+    x, y = inputs()
+    out, high = torch.empty_like(x), torch.empty_like(x)
+    assert add(x, y, out=out) is out
+    assert torch.equal(out, x + y)
+    found = split(x, 0.5, low=out, high=high)
+    assert isinstance(found, tuple)
+    assert found[0] is out
+    assert found[1] is high
+    assert torch.ops.out_api.add(x, y, out=out) is out
+    assert add_(x, y) is x
+
+
+def test_a_kernel_that_returns_something_else_is_an_error() -> None:
+    @torch.library.custom_op("out_api::copy", mutates_args={"out"}, tags=torch.Tag.out)
+    def copy(x: Tensor, *, out: Tensor) -> Tensor:
+        return out.copy_(x).clone()
+
+    @torch.library.custom_op("out_api::swapped", mutates_args={"a", "b"}, tags=torch.Tag.out)
+    def swapped(x: Tensor, *, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+        return b, a
+
+    @torch.library.custom_op("out_api::copy_", mutates_args={"x"}, tags=torch.Tag.inplace)
+    def copy_(x: Tensor) -> Tensor:
+        return x.clone()
+
+    x, y = inputs()
+    with pytest.raises(RuntimeError, match=r"tagged with torch\.Tag\.out must return its mutable keyword-only"):
+        copy(x, out=y)
+    with pytest.raises(RuntimeError, match=r"tagged with torch\.Tag\.out must return its mutable keyword-only"):
+        swapped(x, a=x, b=y)
+    with pytest.raises(RuntimeError, match=r"tagged with torch\.Tag\.inplace must return its first argument"):
+        copy_(x)
+
+
+def test_a_call_bumps_the_versions_of_the_out_tensors_alone() -> None:
+    x, y = inputs()
+    out = torch.empty_like(x)
+    before = [tensor._version for tensor in (x, y, out)]
+    split(x, low=out, high=y)
+    assert [tensor._version > was for tensor, was in zip((x, y, out), before)] == [False, True, True]
+
+
+def test_a_device_s_kernel_can_be_added_and_switched_off() -> None:
+    @torch.library.custom_op("out_api::where_am_i", mutates_args={"out"}, tags=torch.Tag.out)
+    def where_am_i(x: Tensor, *, out: Tensor) -> Tensor:
+        return out.fill_(1)
+
+    @where_am_i.register_kernel("cpu")
+    def on_cpu(x: Tensor, *, out: Tensor) -> Tensor:
+        return out.fill_(2)
+
+    x, out = inputs()
+    assert where_am_i(x, out=out)[0, 0] == 2
+    with where_am_i.set_kernel_enabled("cpu", enabled=False):
+        assert where_am_i(x, out=out)[0, 0] == 1
+    assert where_am_i(x, out=out)[0, 0] == 2
+
+
+def test_autograd_is_refused() -> None:
+    message = r"Cannot register autograd formula for operator tagged with torch\.Tag\.out.*do not support autograd"
+    with pytest.raises(RuntimeError, match=message):
+        add.register_autograd(lambda ctx, grad: grad)
+    with pytest.raises(RuntimeError, match=message):
+        torch.library.register_autograd("out_api::add", lambda ctx, grad: grad)
+    with pytest.raises(RuntimeError, match="non-functional"):
+        add_.register_autograd(lambda ctx, grad: grad)
+
+
+def test_the_fake_kernel_returns_the_out_tensors() -> None:
+    with torch._subclasses.FakeTensorMode():
+        x, out, high = torch.empty(4, 5), torch.empty(4, 5), torch.empty(4, 5)
+        assert add(x, x, out=out) is out
+        found = split(x, low=out, high=high)
+        assert found[0] is out
+        assert found[1] is high
+        assert add_(x, out) is x
+
+
+def test_a_tagged_op_of_a_library_has_a_fake_kernel_too(library: Any) -> None:
+    library.define("op.out(Tensor x, *, Tensor(a!) out) -> Tensor(a!)", tags=torch.Tag.out)
+    with torch._subclasses.FakeTensorMode():
+        x, out = torch.empty(4), torch.empty(4)
+        assert getattr(torch.ops, library.ns).op.out(x, out=out) is out
+
+
+def test_a_fake_kernel_that_is_registered_is_used_with_a_warning() -> None:
+    @torch.library.custom_op("out_api::with_fake", mutates_args={"out"}, tags=torch.Tag.out)
+    def with_fake(x: Tensor, *, out: Tensor) -> Tensor:
+        return out.copy_(x)
+
+    calls = []
+    with pytest.warns(UserWarning, match="unnecessary"):
+        with_fake.register_fake(lambda x, *, out: calls.append(1) or out)
+    with torch._subclasses.FakeTensorMode():
+        x = torch.empty(4)
+        with_fake(x, out=torch.empty(4))
+    assert calls
+
+
+# --- in compiled code
+
+
+# Reads are matrix products: Inductor calls a library for them, and compiles no kernel.
+def read(x: Tensor) -> Tensor:
+    return torch.mm(x, x.t())
+
+
+def two_calls(x: Tensor, y: Tensor) -> Any:
+    b = torch.empty_like(x)
+    add(x, y, out=b)
+    c = torch.empty_like(x)
+    torch.ops.out_api.add(b, y, out=c)
+    return b, c
+
+
+def chain(x: Tensor, y: Tensor) -> Any:
+    b = torch.empty_like(x)
+    c = add(add(x, y, out=b), y, out=torch.empty_like(x))
+    d = add(c, b, out=torch.empty_like(x))
+    return c, d
+
+
+def several(x: Tensor, y: Tensor) -> Any:
+    low, high = split(x, 0.25, low=torch.empty_like(x), high=torch.empty_like(x))
+    lower, _ = split(low, low=torch.empty_like(x), high=y)
+    return low, high, lower
+
+
+def into_input(x: Tensor, y: Tensor) -> Any:
+    return read(add(x, y, out=y))
+
+
+def into_input_returned(x: Tensor, y: Tensor) -> Any:
+    return add(x, y, out=y)
+
+
+def reused(x: Tensor, y: Tensor) -> Any:
+    b = torch.empty_like(x)
+    first = read(add(x, y, out=b))
+    add(b, y, out=b)
+    return first, b
+
+
+def reused_while_returned(x: Tensor, y: Tensor) -> Any:
+    b = torch.empty_like(x)
+    first = add(x, y, out=b)
+    second = add(y, y, out=b)
+    return read(first), second
+
+
+def mutated_later(x: Tensor, y: Tensor) -> Any:
+    b = torch.empty_like(x)
+    result = add(x, y, out=b)
+    add_(b, x)
+    return read(result), read(b)
+
+
+def mutated_through_the_result(x: Tensor, y: Tensor) -> Any:
+    b = torch.empty_like(x)
+    add_(add(x, y, out=b), y)
+    return read(b)
+
+
+def into_view(x: Tensor, y: Tensor) -> Any:
+    b = torch.empty(2, *x.shape)
+    add(x, y, out=b[0])
+    add(x, b[0], out=b[1])
+    return b
+
+
+def into_view_of_input(x: Tensor, y: Tensor) -> Any:
+    return read(add(x[:2], y[:2], out=y[2:]))
+
+
+def views_of_one_buffer(x: Tensor, y: Tensor) -> Any:
+    b = torch.empty(2, *x.shape)
+    low, high = split(x, low=b[0], high=b[1])
+    add_(b[1], y)
+    return read(low), read(high)
+
+
+def in_place(x: Tensor, y: Tensor) -> Any:
+    z = add(x, y, out=torch.empty_like(x))
+    a = add_(z, y)
+    b = add_(a, y)
+    c = add_(add(y, y, out=torch.empty_like(x)), b)
+    add_(z, x)
+    return read(a), read(b), c
+
+
+def in_place_on_input(x: Tensor, y: Tensor) -> Any:
+    add_(x, y)
+    return read(add_(x, y))
+
+
+GRAPHS = [
+    two_calls,
+    chain,
+    several,
+    into_input,
+    into_input_returned,
+    reused,
+    reused_while_returned,
+    mutated_later,
+    mutated_through_the_result,
+    into_view,
+    into_view_of_input,
+    views_of_one_buffer,
+    in_place,
+    in_place_on_input,
+]
+
+
+@pytest.mark.parametrize("graph", GRAPHS, ids=lambda graph: graph.__name__)
+def test_a_compiled_graph_with_direct_calls_equals_eager(graph: Any) -> None:
+    code = compile_and_compare(graph, *inputs())
+    assert "torch.ops.out_api." in code
+
+
+@pytest.mark.parametrize("graph", GRAPHS, ids=lambda graph: graph.__name__)
+def test_a_graph_under_aotautograd_equals_eager(graph: Any) -> None:
+    compile_and_compare(graph, *inputs(), backend="aot_eager")
+
+
+@pytest.mark.parametrize("graph", [two_calls, several, into_input, into_view], ids=lambda graph: graph.__name__)
+def test_a_graph_with_dynamic_shapes_equals_eager(graph: Any) -> None:
+    compile_and_compare(graph, *inputs(), dynamic=True)
+
+
+def test_a_direct_call_inside_a_graph_with_gradients_equals_eager() -> None:
+    def graph(x: Tensor, y: Tensor) -> Any:
+        with torch.no_grad():
+            scale = add(y, y, out=torch.empty_like(y))
+        return (x * scale).sum()
+
+    x, y = inputs()
+    gradients = []
+    for call in (graph, torch.compile(graph, fullgraph=True)):
+        leaf = x.clone().requires_grad_()
+        call(leaf, y).backward()
+        gradients.append(leaf.grad)
+    assert same(*gradients)
+
+
+class Model(torch.nn.Module):
+    def __init__(self, graph: Any) -> None:
+        super().__init__()
+        self.graph = graph
+
+    def forward(self, x: Tensor, y: Tensor) -> Any:
+        return self.graph(x, y)
+
+
+@pytest.mark.parametrize("graph", [two_calls, several, into_input, into_view], ids=lambda graph: graph.__name__)
+def test_an_exported_program_equals_eager_before_and_after_decomposition(graph: Any) -> None:
+    x, y = inputs()
+    exported = torch.export.export(Model(graph), (x, y))
+    for program in (exported, exported.run_decompositions({})):
+        expected_inputs, found_inputs = (tuple(map(copy_of, (x, y))) for _ in range(2))
+        expected = graph(*expected_inputs)
+        found = program.module()(*found_inputs)
+        assert same(found, expected)
+        assert same(found_inputs, expected_inputs)

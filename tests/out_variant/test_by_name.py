@@ -1,0 +1,287 @@
+"""Pairs by name, before and after the ops exist; ops tagged by hand; whole namespaces; functional ops made."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import pytest
+import torch
+from checks import compile_and_compare
+
+import compat_shim
+from compat_shim.out_variant import marks, pairing, to_out_variant
+
+FUNCTIONAL = "op(Tensor x, float by=2.) -> Tensor"
+OUT = "op_out(Tensor x, Tensor(a!) out, float by=2.) -> ()"
+
+
+def ops(library: Any) -> Any:
+    return getattr(torch.ops, library.ns)
+
+
+def implement(library: Any) -> None:
+    """Kernels for ``op`` and ``op_out`` of a library that defines both."""
+
+    def write(x: torch.Tensor, out: torch.Tensor, by: float = 2.0) -> None:
+        torch.mul(x, by, out=out)
+
+    library.impl("op", lambda x, by=2.0: x * by, "CompositeExplicitAutograd")
+    library.impl("op_out", write, "CompositeExplicitAutograd")
+    torch.library.register_fake(f"{library.ns}::op", lambda x, by=2.0: torch.empty_like(x), lib=library)
+
+
+def salt() -> str:
+    from compat_shim.out_variant.lowering import cache_key
+
+    return cache_key.salt()
+
+
+def test_a_pair_of_names_waits_for_its_ops(library: Any, caplog: pytest.LogCaptureFixture) -> None:
+    compat_shim.register_out_variant(f"{library.ns}::op.default", f"{library.ns}::op_out")
+    before = salt()
+    library.define(FUNCTIONAL)
+    assert pairing.find_pair(ops(library).op.default) is None
+    assert salt() == before
+    library.define(OUT)
+    implement(library)
+    pair = pairing.find_pair(ops(library).op.default)
+    assert pair is not None
+    assert pair.out is ops(library).op_out.default
+    assert salt() != before
+    code = compile_and_compare(lambda x: ops(library).op(x, 3.0), torch.randn(4, 5))
+    assert f"torch.ops.{library.ns}.op_out.default(" in code
+    assert not [record for record in caplog.records if record.name == "compat_shim"]
+
+
+def test_the_cache_key_holds_a_pair_that_waited_before_anything_asks_for_it(library: Any) -> None:
+    compat_shim.register_out_variant(f"{library.ns}::op", f"{library.ns}::op_out")
+    before = salt()
+    library.define(FUNCTIONAL)
+    library.define(OUT)
+    assert salt() != before
+    assert [pair.out.name() for pair in pairing.all_pairs() if pair.functional.namespace == library.ns] == [
+        f"{library.ns}::op_out"
+    ]
+
+
+def test_names_of_ops_that_exist_are_as_good_as_the_ops(library: Any) -> None:
+    library.define(FUNCTIONAL)
+    library.define(OUT)
+    compat_shim.register_out_variant(f"{library.ns}::op", ops(library).op_out.default)
+    assert pairing.lookup_manual_out_variant(ops(library).op.default) is ops(library).op_out.default
+    with pytest.raises(ValueError, match="it writes to 0 arguments"):
+        compat_shim.register_out_variant(f"{library.ns}::op", f"{library.ns}::op")
+
+
+def test_a_pair_that_waited_and_does_not_fit_is_ignored_with_a_warning(
+    library: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    compat_shim.register_out_variant(f"{library.ns}::op", f"{library.ns}::op_out")
+    library.define(FUNCTIONAL)
+    library.define("op_out(Tensor y, float by=2., *, Tensor(a!) out) -> ()")
+    assert pairing.find_pair(ops(library).op.default) is None
+    assert pairing.find_pair(ops(library).op.default) is None
+    (record,) = caplog.records
+    assert "input 'x' is named 'y'" in record.getMessage()
+
+
+@pytest.mark.parametrize("name", ["op", "ns::", "::op", "ns::op.a.b", ""])
+def test_what_is_no_name_of_an_overload_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="is not the name of an overload"):
+        compat_shim.register_out_variant(name, "ns::op_out")
+
+
+def test_outs_say_which_out_argument_takes_which_output(library: Any) -> None:
+    library.define("op(Tensor x) -> (Tensor, Tensor)")
+    library.define("op.out(Tensor x, *, Tensor(a!) second, Tensor(b!) first) -> ()")
+
+    def write(x: torch.Tensor, *, second: torch.Tensor, first: torch.Tensor) -> None:
+        first.copy_(x)
+        second.copy_(-x)
+
+    library.impl("op", lambda x: (x.clone(), -x), "CompositeExplicitAutograd")
+    library.impl("op.out", write, "CompositeExplicitAutograd")
+    torch.library.register_fake(f"{library.ns}::op", lambda x: (torch.empty_like(x), torch.empty_like(x)), lib=library)
+    op = ops(library).op
+    with pytest.raises(ValueError, match="are not the arguments that it writes to"):
+        compat_shim.register_out_variant(op.default, op.out, outs=("first",))
+    compat_shim.register_out_variant(op.default, op.out, outs=("first", "second"))
+    code = compile_and_compare(lambda x: op(x), torch.randn(4, 5))
+    assert f"torch.ops.{library.ns}.op.out(" in code
+
+
+def test_an_op_tagged_by_hand_is_paired_by_its_schema(library: Any) -> None:
+    compat_shim.tag_out(f"{library.ns}::op.out")
+    library.define(FUNCTIONAL)
+    library.define("op.out(Tensor x, float by=2., *, Tensor(a!) out) -> ()")
+    op = ops(library).op
+    assert to_out_variant(op.default) is op.out
+    assert [pair.out for pair in pairing.all_pairs() if pair.functional is op.default] == [op.out]
+    assert torch.Tag.out_variant not in op.out.tags
+
+
+def test_an_op_tagged_after_its_functional_op_was_looked_up_is_found(library: Any) -> None:
+    library.define(FUNCTIONAL)
+    library.define("op.out(Tensor x, float by=2., *, Tensor(a!) out) -> ()")
+    op = ops(library).op
+    assert pairing.find_pair(op.default) is None
+    compat_shim.tag_out(op.out)
+    assert pairing.find_pair(op.default) is not None
+
+
+@pytest.mark.parametrize(
+    ("schema", "says"),
+    [
+        ("bad(Tensor x) -> Tensor", "writes to no argument"),
+        ("bad(Tensor x, *, Tensor(a!)[] out) -> ()", "writes to a List"),
+        ("bad(Tensor x, *, Tensor(a!) out) -> Tensor", "returns something other"),
+    ],
+)
+def test_an_op_that_is_no_out_op_is_not_tagged(schema: str, says: str, library: Any) -> None:
+    library.define(schema)
+    with pytest.raises(ValueError, match=says):
+        compat_shim.tag_out(ops(library).bad.default)
+    assert f"{library.ns}::bad" not in marks.marked_names()
+    with pytest.raises(TypeError, match="expected an OpOverload"):
+        compat_shim.tag_out(ops(library).bad)
+
+
+def test_an_untagged_op_that_returns_its_out_can_be_called_directly_once_it_is_tagged_or_registered(
+    library: Any,
+) -> None:
+    library.define("tagged.out(Tensor x, *, Tensor(a!) out) -> Tensor(a!)")
+    library.define("paired(Tensor x) -> Tensor")
+    library.define("paired_out(Tensor x, Tensor(a!) out) -> Tensor(a!)")
+    library.impl("tagged.out", lambda x, *, out: out.copy_(x), "CompositeExplicitAutograd")
+    library.impl("paired_out", lambda x, out: out.copy_(-x), "CompositeExplicitAutograd")
+    tagged, paired = ops(library).tagged.out, ops(library).paired_out.default
+    assert not marks.may_be_called_directly(tagged)
+    assert not marks.may_be_called_directly(paired)
+    compat_shim.tag_out(tagged)
+    compat_shim.register_out_variant(f"{library.ns}::paired", paired)
+
+    def graph(x: torch.Tensor) -> Any:
+        b = tagged(x, out=torch.empty_like(x))
+        return b, paired(b, torch.empty_like(x))
+
+    compile_and_compare(graph, torch.randn(4, 5))
+
+
+def test_a_namespace_is_paired_by_schema_and_reported(library: Any) -> None:
+    for schema in (
+        "a(Tensor x) -> Tensor",
+        "a.out(Tensor x, *, Tensor(a!) out) -> ()",
+        "b(Tensor x) -> (Tensor, Tensor)",
+        "b_out(Tensor x, Tensor(a!) y, Tensor(b!) z) -> ()",
+        "c(Tensor x) -> Tensor",
+        "c_out(Tensor y, *, Tensor(a!) out) -> ()",
+        "d(Tensor x) -> Tensor",
+        "d.out(Tensor x, *, Tensor(a!) out) -> ()",
+        "d_out(Tensor x, *, Tensor(a!) out) -> ()",
+        "e.int(Tensor x, int n) -> Tensor",
+        "e.int_out(Tensor x, int n, *, Tensor(a!) out) -> ()",
+        "e.float(Tensor x, float n) -> Tensor",
+        "f(Tensor x) -> Tensor",
+        "f_outer(Tensor x, *, Tensor(a!) out) -> ()",
+        "g_(Tensor(a!) x) -> ()",
+    ):
+        library.define(schema)
+    library.define("h(Tensor x) -> Tensor")
+    library.define("h.out(Tensor x, *, Tensor(a!) out) -> ()", tags=torch.Tag.out_variant)
+    report = compat_shim.pair_namespace(library.ns)
+
+    def short(*rows: tuple[str, ...]) -> set[tuple[str, ...]]:
+        return {tuple(text.removeprefix(f"{library.ns}::") for text in row) for row in rows}
+
+    assert short(*report.paired) == {("a", "a.out"), ("b", "b_out"), ("e.int", "e.int_out")}
+    assert short(*report.already) == {("h", "h.out")}
+    assert short(*(row[:2] for row in report.refused)) == {
+        ("c", "c_out"),
+        ("d", "d.out"),
+        ("d", "d_out"),
+        ("e.float", "e.int_out"),
+    }
+    why = {row[1].partition("::")[2]: row[2] for row in report.refused}
+    assert "input 'x' is named 'y'" in why["c_out"]
+    assert "2 overloads fit" in why["d.out"]
+    assert "3 paired, 4 refused" in str(report)
+    assert pairing.find_pair(ops(library).a.default) is not None
+    assert pairing.find_pair(ops(library).d.default) is None
+    again = compat_shim.pair_namespace(library.ns)
+    assert again.paired == ()
+    assert len(again.already) == 4
+
+
+def test_torch_s_own_namespaces_are_refused() -> None:
+    with pytest.raises(ValueError, match="torch's own"):
+        compat_shim.pair_namespace("aten")
+
+
+# --- functional_of
+
+
+def quantize(x: torch.Tensor, scale: float = 1.0, *, bits: int = 8) -> tuple[torch.Tensor, torch.Tensor]:
+    return torch.empty_like(x, dtype=torch.int8), x.new_empty(x.shape[0], 1)
+
+
+def define_quantize(library: Any) -> Any:
+    library.define("quantize.out(Tensor x, float scale=1., *, int bits=8, Tensor(a!) q, Tensor(b!) s) -> ()")
+
+    def write(x: torch.Tensor, scale: float = 1.0, *, bits: int = 8, q: torch.Tensor, s: torch.Tensor) -> None:
+        s.copy_(x.abs().amax(-1, keepdim=True) * scale)
+        q.copy_((x / s * (2 ** (bits - 1) - 1)).round())
+
+    library.impl("quantize.out", write, "CompositeExplicitAutograd")
+    return ops(library).quantize.out
+
+
+def test_the_functional_op_of_an_out_op_is_made_and_lowered(library: Any) -> None:
+    out = define_quantize(library)
+    op = compat_shim.functional_of(out, like=quantize)
+    assert str(op._schema) == (f"{library.ns}::quantize(Tensor x, float scale=1., *, int bits=8) -> (Tensor, Tensor)")
+    x = torch.randn(4, 8)
+    q, s = op(x, 2.0, bits=4)
+    assert (q.dtype, q.shape, s.shape) == (torch.int8, (4, 8), (4, 1))
+    assert torch.equal(s, x.abs().amax(-1, keepdim=True) * 2)
+    code = compile_and_compare(lambda x: op(x, 2.0, bits=4), x)
+    assert f"torch.ops.{library.ns}.quantize.out(" in code
+    compile_and_compare(lambda x: op(x), x, dynamic=True)
+
+
+@pytest.mark.parametrize(
+    ("schema", "expected"),
+    [
+        ("op_out(Tensor x, Tensor(a!) out, int[2] n=[1, 2]) -> ()", "op(Tensor x, int[2] n=[1, 2]) -> Tensor"),
+        ("op.out(*, Tensor(a!) out) -> Tensor(a!)", "op() -> Tensor"),
+        ('op.out(Tensor! out, str s="a,(b") -> ()', 'op(str s="a,(b") -> Tensor'),
+        (
+            "op.int_out(Tensor?[] xs, *, Tensor? b=None, Tensor(a!) c) -> ()",
+            "op.int(Tensor?[] xs, *, Tensor? b=None) -> Tensor",
+        ),
+    ],
+)
+def test_the_functional_op_has_the_inputs_of_the_out_op(schema: str, expected: str, library: Any) -> None:
+    library.define(schema)
+    op = compat_shim.functional_of(
+        f"{library.ns}::{schema.partition('(')[0]}", like=lambda *args, **kwargs: torch.empty(3)
+    )
+    assert str(op._schema) == str(torch._C.parse_schema(f"{library.ns}::{expected}"))
+    assert pairing.find_pair(op) is not None
+
+
+def test_the_functional_op_can_be_given_a_name(library: Any) -> None:
+    out = define_quantize(library)
+    other = "other_" + hashlib.sha256(library.ns.encode()).hexdigest()[:8]
+    op = compat_shim.functional_of(out, like=quantize, name=f"{other}::q")
+    assert op is getattr(torch.ops, other).q.default
+    with pytest.raises(ValueError, match="defined already"):
+        compat_shim.functional_of(out, like=quantize, name=f"{other}::q")
+
+
+def test_an_out_op_that_is_none_or_is_missing_is_refused(library: Any) -> None:
+    library.define("op(Tensor x) -> Tensor")
+    with pytest.raises(ValueError, match="is not an out op"):
+        compat_shim.functional_of(ops(library).op.default, like=torch.empty_like)
+    with pytest.raises(ValueError, match="is not defined"):
+        compat_shim.functional_of(f"{library.ns}::missing.out", like=torch.empty_like)
