@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import sys
 from collections.abc import Callable
 from types import ModuleType
@@ -47,6 +48,24 @@ def test_wrap_wraps_each_kind_of_function_and_undoes_it_exactly(
     undo()
     assert vars(owner)[name] is raw
     assert call(module) == before
+
+
+def test_bindings_of_a_wrapped_function_in_other_modules_are_replaced_and_put_back(bench: Bench) -> None:
+    module = bench.load("lib_a")
+    raw = module.plain
+    early, other = bench.load("lib_early", "from lib_a import plain\n"), bench.load("lib_other", "def plain(x): ...\n")
+    theirs = other.plain
+    patch = dataclasses.replace(
+        wrap("lib_a:plain"), bindings=("lib_early:plain", "lib_late:plain", "lib_other:plain", "lib_missing:plain")
+    )
+    undo = patch.apply()
+    late = bench.load("lib_late", "from lib_a import plain\n")  # takes what is there
+    assert early.plain is late.plain is module.plain
+    assert early.plain(1) == ["plain", 1, "ours"]
+    assert other.plain is theirs  # a function of its own
+    undo()
+    assert early.plain is late.plain is module.plain is raw
+    assert other.plain is theirs
 
 
 def test_a_wrapper_carries_the_names_of_the_original_but_not_its_wrapped_mark(bench: Bench) -> None:
