@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 from compat_shim.explaining.report import SCHEMA_VERSION
-from compat_shim.out_variant import candidates, pairing
+from compat_shim.out_variant import candidates, marks, pairing
 from compat_shim.out_variant import schema as schemas
 
 
@@ -53,7 +53,7 @@ def explain_op(name: str) -> OpExplanation:
     op = _find(name)
     pair = pairing.find_pair(op)
     reasons = []
-    if op.namespace in pairing.BUILTIN:
+    if op.namespace in marks.BUILTIN:
         reasons.append("it is torch's own, which Inductor lowers by itself")
     if not schemas.is_functional(op._schema):
         reasons.append("it is not functional: it writes to an argument, or its name ends in '_'")

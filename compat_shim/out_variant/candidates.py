@@ -9,9 +9,8 @@ import dataclasses
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from compat_shim.out_variant import pairing
+from compat_shim.out_variant import marks, pairing
 from compat_shim.out_variant import schema as schemas
-from compat_shim.out_variant.tag import out_tags
 
 if TYPE_CHECKING:
     from torch._ops import OpOverload
@@ -47,7 +46,7 @@ def candidates(op: OpOverload) -> list[Candidate]:
         if pair is not None and other == pair.out:
             continue
         reasons = schemas.mismatches(op._schema, other._schema)
-        if not _is_tagged(other):
+        if not marks.is_tagged(other):
             reasons.insert(0, UNTAGGED)
         elif other._overloadpacket != op._overloadpacket:
             reasons.insert(0, "it is an op of another name, which register_out_variant pairs and a tag does not")
@@ -65,7 +64,7 @@ def not_taken() -> Iterator[tuple[str, Candidate]]:
     taken = {pair.out.name() for pair in pairing.all_pairs()}
     for packet in pairing.tagged_packets():
         overloads = [getattr(packet, name) for name in packet.overloads()]
-        loose = [overload for overload in overloads if _is_tagged(overload) and overload.name() not in taken]
+        loose = [overload for overload in overloads if marks.is_tagged(overload) and overload.name() not in taken]
         functional = [overload for overload in overloads if schemas.is_functional(overload._schema)]
         for overload in loose:
             for op in functional:
@@ -88,7 +87,3 @@ def _writing_overloads(op: OpOverload) -> Iterator[OpOverload]:
             overload = getattr(packet, overload_name)
             if schemas.out_arguments(overload._schema):
                 yield overload
-
-
-def _is_tagged(op: OpOverload) -> bool:
-    return any(tag in op.tags for tag in out_tags())
