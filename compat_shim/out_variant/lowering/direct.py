@@ -42,7 +42,9 @@ def wrap_create(original: Callable[..., Any]) -> Callable[..., Any]:
     def create(cls: type[ir.FallbackKernel], kernel: Any, *args: Any, **kwargs: Any) -> Any:
         if cls is not ir.FallbackKernel or not marks.returns_what_it_writes(kernel):
             return original(cls, kernel, *args, **kwargs)
-        original(_ReturnsNothing(cls), kernel, *args, **kwargs)
+        # C++ code has a handle for each return of the schema, so there the outputs stay; nobody reads them.
+        in_python = not (V.graph.cpp_wrapper or V.graph.aot_mode)
+        original(_ReturnsNothing(cls) if in_python else cls, kernel, *args, **kwargs)
         written = marks.written_arguments(kernel, args, kwargs)
         return tuple(map(_buffer_of, written)) if isinstance(written, tuple) else _buffer_of(written)
 
