@@ -37,4 +37,4 @@ def _log(settings: Settings, level: int, message: str, args: tuple[object, ...])
         return
     if not logger.handlers and not logging.getLogger().handlers:
         logger.addHandler(logging.StreamHandler())
-    logger.log(level, "compat_shim: " + message, *args)
+    logger.log(level, "compat_shim: " + message, *args, stacklevel=3)  # the line is the caller's

@@ -61,7 +61,9 @@ def main() -> None:
     explanation = compat_shim.explain(compiled, x)
     compiled(x)
     more = counters["stats"]["unique_graphs"] - before
-    print(json.dumps({"arguments": sys.argv[1:], "explained": explanation.to_dict(), "graphs compiled since": more}))
+    status = compat_shim.status().to_dict()
+    said = {"arguments": sys.argv[1:], "explained": explanation.to_dict(), "graphs compiled since": more}
+    print(json.dumps({**said, "status": status}))
 
 
 if __name__ == "__main__":

@@ -17,11 +17,12 @@ COMMAND = (sys.executable, "-m", "compat_shim", "explain")
 
 
 @pytest.fixture(scope="module")
-def outputs(run_command: Callable[..., Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What the script printed (its own use of ``compat_shim.explain``), and what the command said of it."""
-    done = run_command(*COMMAND, "--json", SCRIPT, "--json", "x", expect=3)  # the script's exit code
+def outputs(run_command: Callable[..., Any]) -> tuple[dict[str, Any], dict[str, Any], str]:
+    """What the script printed (its own use of ``compat_shim.explain``), what the command said of it, the log."""
+    env = {"TORCH_LOGS": "+compat_shim"}
+    done = run_command(*COMMAND, "--json", SCRIPT, "--json", "x", env=env, expect=3)  # the script's exit code
     first, _, rest = done.stdout.partition("\n")
-    return json.loads(first), json.loads(rest)
+    return json.loads(first), json.loads(rest), done.stderr
 
 
 def test_the_script_has_its_arguments_and_its_exit_code(outputs: Any) -> None:
@@ -58,7 +59,7 @@ def test_declined_calls_show_the_reason_and_what_to_change(outputs: Any) -> None
 
 
 def test_a_script_is_explained_over_all_its_compiles(outputs: Any) -> None:
-    printed, command = outputs
+    printed, command, _ = outputs
     assert (command["active"], command["graphs"], printed["explained"]["graphs"]) == (True, 2, 1)
     one, two = ([call for call in command["calls"] if call["graph"] == number] for number in (0, 1))
     calls = printed["explained"]["calls"]
@@ -67,6 +68,30 @@ def test_a_script_is_explained_over_all_its_compiles(outputs: Any) -> None:
 
 def test_what_is_compiled_already_stays_and_is_not_compiled_again(outputs: Any) -> None:
     assert outputs[0]["graphs compiled since"] == 1
+
+
+def test_torch_logs_shows_one_line_a_process_and_each_decision(outputs: Any) -> None:
+    log = outputs[2]
+    assert log.count("compat_shim: tag ") == 1
+    assert log.count("compat_shim: explained.split.default: lowered to explained.split.out") == 4
+    assert log.count("compat_shim: explained.spread.default: declined: an output's strides make") == 2
+
+
+def test_status_shows_the_pairs_and_the_tagged_overloads_that_are_in_none(outputs: Any) -> None:
+    status = outputs[0]["status"]
+    assert sorted(status["pairs"], key=lambda pair: pair["out"]) == [
+        {"functional": f"explained::{name}", "out": f"explained::{name}.out", "source": "tag"}
+        for name in ("split", "spread")
+    ]
+    assert status["candidates"] == [
+        {
+            "functional": "explained::alone",
+            "candidate": "explained::alone.more",
+            "reasons": ["the functional op has no input 'k'"],
+        }
+    ]
+    assert status["foreign"] == []
+    assert len(status["cache_salt"]) == 64
 
 
 ONE_OP = """
