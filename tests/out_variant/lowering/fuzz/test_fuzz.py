@@ -46,11 +46,7 @@ else:
     SEED = int(os.environ.get("FUZZ_SEED", "0"))
 
     @pytest.mark.parametrize("shard", range(-(-EXAMPLES // SHARD)))
-    def test_random_programs_are_lowered_where_that_is_right_and_equal_eager(
-        shard: int, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
-    ) -> None:
-        # One for all shards: kernels of Inductor's own are compiled once. (No graph is cached.)
-        monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "inductor"))
+    def test_random_programs_are_lowered_where_that_is_right_and_equal_eager(shard: int, shared_kernels: None) -> None:
         seen: set[str] = set()
         kinds: collections.Counter[str] = collections.Counter()
         events: collections.Counter[str] = collections.Counter()
