@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from torch._inductor import config
 from torch._inductor.virtualized import V
 
 from compat_shim import shim
@@ -25,11 +26,22 @@ class ExternKernelMultiOutLine(releases.WrapperLine):
     node: Any
 
     def codegen(self, code: Any) -> None:
-        code.writeline(self.text())
+        for text in self.texts():
+            code.writeline(text)
 
     def codegen_fx(self, converter: Any) -> Any:
         """What the FX wrapper (torch 2.8 on) calls with this line."""
         return lambda line: fx.call(converter, line.node)
+
+    def texts(self) -> list[str]:
+        """The call, then the hook that torch has after its own kernel (``generate_intermediate_hooks``)."""
+        texts = [self.text()]
+        first, *others = self.node.out_buffers
+        origin = first.get_origin_node()
+        # Torch has none after a kernel of several outputs.
+        if config.generate_intermediate_hooks and origin is not None and not others:
+            texts.append(f"run_intermediate_hooks({origin.name!r}, {first.codegen_reference()})")
+        return texts
 
     def text(self) -> str:
         node = self.node

@@ -41,7 +41,8 @@ def emit(wrapper: Any, line: Any) -> None:
     """Add a line to the wrapper's body."""
     # Before 2.8 only strings and planning lines may be added. A call names its buffers, and a
     # reused buffer keeps its name, so the text may be made at once there.
-    wrapper.writeline(line if WrapperLine is not object else line.text())
+    for whole in (line,) if WrapperLine is not object else line.texts():
+        wrapper.writeline(whole)
 
 
 def result_of(processed: Any) -> tuple[Any, Any, Any, Any, Any]:

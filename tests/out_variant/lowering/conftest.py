@@ -1,15 +1,17 @@
-"""The shape-by-release table: what became of each shape, printed at the end of the run."""
+"""Fixtures of the lowering's tests, and what they leave for the tables of all releases."""
 
 from __future__ import annotations
 
 import fcntl
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from torch._inductor import config
 
 import compat_shim
 
@@ -23,12 +25,19 @@ def _fresh() -> Any:
     torch._dynamo.reset()
 
 
-@pytest.fixture(scope="session")
-def catalogue() -> Any:
-    """Shape → what became of it. Written to ``$SHAPE_TABLE`` for the table of all releases."""
+@pytest.fixture
+def shared_kernels(fresh_inductor_cache: Path, monkeypatch: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Inductor's C++ kernels are compiled once for all tests that ask for this, and no graph is cached."""
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "kernels"))
+    with config.patch(fx_graph_cache=False):
+        yield
+
+
+def _table(variable: str) -> Iterator[dict[str, str]]:
+    """Row → what became of it. Written to the folder ``$variable`` for the table of all releases."""
     found: dict[str, str] = {}
     yield found
-    directory = os.environ.get("SHAPE_TABLE")
+    directory = os.environ.get(variable)
     if directory and found:
         path = Path(directory, f"{torch.__version__.partition('+')[0]}.json")
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -36,3 +45,15 @@ def catalogue() -> Any:
             fcntl.flock(lock, fcntl.LOCK_EX)
             before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
             path.write_text(json.dumps({**before, **found}, indent=1), encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+def catalogue() -> Iterator[dict[str, str]]:
+    """Op shape → what became of it."""
+    yield from _table("SHAPE_TABLE")
+
+
+@pytest.fixture(scope="session")
+def mode_table() -> Iterator[dict[str, str]]:
+    """Way of compiling → what became of it."""
+    yield from _table("MODE_TABLE")

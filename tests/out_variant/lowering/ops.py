@@ -72,14 +72,14 @@ def define(
     name = schema.partition("(")[0]
     library.define(schema, tags=functional_tags)
     functional = _overload(namespace, name)
-    library.impl(name, _functional_kernel(functional, kernel, calls), "CompositeExplicitAutograd")
-    torch.library.register_fake(f"{namespace}::{name}", _by_name(functional, fake or kernel), lib=library)
+    library.impl(name, functional_kernel(functional, kernel, calls), "CompositeExplicitAutograd")
+    torch.library.register_fake(f"{namespace}::{name}", by_name(functional, fake or kernel), lib=library)
     out = None
     if out_schema is not None:
         out_name = out_schema.partition("(")[0]
         library.define(out_schema, tags=() if by_hand else (tags or torch.Tag.out_variant))
         out = _overload(namespace, out_name)
-        library.impl(out_name, _out_kernel(out, functional, kernel, calls), out_key)
+        library.impl(out_name, out_kernel(out, functional, kernel, calls), out_key)
         if by_hand:
             compat_shim.register_out_variant(functional, out)
     return Ops(namespace, library, functional, out, calls)
@@ -90,7 +90,7 @@ def _overload(namespace: str, name: str) -> Any:
     return getattr(getattr(getattr(torch.ops, namespace), base), overload or "default")
 
 
-def _by_name(op: Any, function: Callable[..., Any]) -> Callable[..., Any]:
+def by_name(op: Any, function: Callable[..., Any]) -> Callable[..., Any]:
     """Call ``function`` with every argument of ``op``'s schema by name, defaults filled in."""
 
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -107,7 +107,7 @@ def _bind(op: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, A
     return bound
 
 
-def _functional_kernel(op: Any, kernel: Callable[..., Any], calls: collections.Counter[str]) -> Callable[..., Any]:
+def functional_kernel(op: Any, kernel: Callable[..., Any], calls: collections.Counter[str]) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Any:
         calls["functional"] += 1
         return kernel(**_bind(op, args, kwargs))
@@ -115,7 +115,7 @@ def _functional_kernel(op: Any, kernel: Callable[..., Any], calls: collections.C
     return call
 
 
-def _out_kernel(
+def out_kernel(
     op: Any, functional: Any, kernel: Callable[..., Any], calls: collections.Counter[str]
 ) -> Callable[..., Any]:
     outs = [argument.name for argument in op._schema.arguments if argument.alias_info is not None]

@@ -16,17 +16,21 @@ from torch._inductor.utils import run_and_get_code
 HAS_NAMES = hasattr(config, "custom_should_partition_ops")  # torch 2.9 on
 
 
+# Placement → tags of the functional op; the names in ``custom_should_partition_ops``.
+TAGS = ("cudagraph_unsafe", "nondeterministic_seeded", "needs_exact_strides", "flexible_layout")
+NAMES = {"named": "f", "named with its overload": "f.default", "named by its out variant": "f.out"}
+PLACEMENTS = ["plain", *(tag for tag in TAGS if hasattr(torch.Tag, tag)), *(NAMES if HAS_NAMES else ())]
+
 if torch.cuda.is_available():
 
     @pytest.mark.parametrize("partition", [False, True])
     @pytest.mark.parametrize("mode", ["default", "reduce-overhead"])
-    @pytest.mark.parametrize("placement", ["plain", "cudagraph_unsafe", "named"])
+    @pytest.mark.parametrize("placement", PLACEMENTS)
     def test_a_chain_is_right_in_every_placement(placement: str, mode: str, partition: bool) -> None:
-        tags = (torch.Tag.cudagraph_unsafe,) if placement == "cudagraph_unsafe" else ()
-        ops = quantize_ops(functional_tags=tags)
+        ops = quantize_ops(functional_tags=(getattr(torch.Tag, placement),) if placement in TAGS else ())
         settings: dict[str, Any] = {"graph_partition": partition}
-        if placement == "named" and HAS_NAMES:
-            settings["custom_should_partition_ops"] = [f"{ops.namespace}::f"]
+        if placement in NAMES:
+            settings["custom_should_partition_ops"] = [f"{ops.namespace}::{NAMES[placement]}"]
         graph = chain(ops)
         torch._dynamo.reset()
         counters.clear()
@@ -40,6 +44,37 @@ if torch.cuda.is_available():
                     torch.testing.assert_close(left, right)
         assert counters["compat_shim"]["lowered"] == 2
         assert not [key for key in counters["compat_shim"] if key.startswith("declined")]
+
+    def test_a_training_step_in_cuda_graphs_is_right_with_ops_forward_and_backward() -> None:
+        ops = quantize_ops()
+
+        class Function(torch.autograd.Function):
+            @staticmethod
+            def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+                q, scale = ops.functional(x)
+                ctx.save_for_backward(scale)
+                return q
+
+            @staticmethod
+            def backward(ctx: Any, grad: torch.Tensor) -> torch.Tensor:
+                return ops.functional(grad)[0] * ctx.saved_tensors[0]
+
+        def step(function: Any, x: torch.Tensor) -> list[torch.Tensor]:
+            x = x.clone().requires_grad_()
+            torch.compiler.cudagraph_mark_step_begin()
+            y = function(x)
+            (y * x.detach()).sum().backward()
+            return [y.detach().clone(), x.grad.clone()]
+
+        torch._dynamo.reset()
+        counters.clear()
+        compiled = torch.compile(lambda x: Function.apply(x * 2), fullgraph=True, mode="reduce-overhead")
+        for seed in range(5):
+            torch.manual_seed(seed)
+            x = torch.randn(64, 128, device="cuda")
+            for left, right in zip(step(compiled, x), step(lambda x: Function.apply(x * 2), x)):
+                torch.testing.assert_close(left, right)
+        assert counters["compat_shim"]["lowered"] == 2
 
     def test_outputs_of_both_devices_are_allocated_where_the_fake_kernel_says() -> None:
         ops = define(

@@ -76,6 +76,13 @@ if HAS_NAMES:
         assert "def partition_0" in code
         assert body.count(".f.out(") == 2, "the op is outside of the partitions"
 
+    def test_the_out_variant_s_name_is_not_asked_for_as_the_graph_does_not_have_it() -> None:
+        ops = quantize_ops()
+        with as_on_a_gpu(custom_should_partition_ops=[f"{ops.namespace}::f.out"]), poisoned_allocations():
+            code = compile_and_compare(chain(ops), torch.randn(4, 8))
+        assert counters["compat_shim"]["lowered"] == 2
+        assert code.partition("def call(")[2].count(".f.out(") == 0
+
     def test_an_op_that_nobody_names_stays_inside_the_partition() -> None:
         ops = quantize_ops()
         with as_on_a_gpu(), poisoned_allocations():

@@ -1,0 +1,51 @@
+"""Print the figures that the long fuzz runs left in ``.tox/fuzz``, as a Markdown table."""
+
+from __future__ import annotations
+
+import collections
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+
+
+def read(folder: Path) -> dict[str, list[dict[str, Any]]]:
+    """Release → the results of its shards, as ``test_fuzz.py`` writes them."""
+    releases = [path for path in folder.glob("*") if path.is_dir()]
+    releases.sort(key=lambda path: [int(part) for part in path.name.split(".")])
+    return {path.name: [json.loads(shard.read_text(encoding="utf-8")) for shard in path.iterdir()] for path in releases}
+
+
+def render(found: dict[str, list[dict[str, Any]]]) -> str:
+    """The table: a row a release."""
+    lines = [
+        "| torch | seed | graphs | right | stock fails too | failed | calls lowered | calls declined | minutes |",
+        "| --- |" + " --- |" * 8,
+    ]
+    for release, shards in found.items():
+        kinds: collections.Counter[str] = collections.Counter()
+        calls: collections.Counter[str] = collections.Counter()
+        for shard in shards:
+            kinds.update(shard["kinds"])
+            calls.update(shard["calls"])
+        seeds = ", ".join(sorted({str(shard["seed"]) for shard in shards}))
+        lowered = calls["lowered"]
+        minutes = sum(shard["seconds"] for shard in shards) / 60
+        lines.append(
+            f"| {release} | {seeds} | {kinds.total()} | {kinds['right']} | {kinds['stock fails too']} |"
+            f" {kinds['failed'] + kinds['invalid']} | {lowered} | {calls.total() - lowered} | {minutes:.0f} |"
+        )
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    results = read(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / ".tox" / "fuzz")
+    if not results:
+        sys.exit("no results: run tox first")
+    print(render(results))
+    for release, shards in results.items():
+        for why in sorted({why for shard in shards for why in shard["stock fails too"]}):
+            print(f"stock fails too on {release}: {why}")
+    sys.exit(any(shard["failures"] for shards in results.values() for shard in shards))
