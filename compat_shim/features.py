@@ -43,7 +43,6 @@ FEATURES = (
         title="out ops called directly in compiled code and in torch.export",
         patches=patches_2_13.DIRECT,
         requires=("custom_op",),
-        imports=("torch._higher_order_ops.auto_functionalize",),
         native_since="2.13",
     ),
 )

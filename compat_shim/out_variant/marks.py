@@ -59,6 +59,18 @@ def is_tagged(op: OpOverload) -> bool:
     return any(tag in op.tags for tag in out_tags()) or op.name() in _tagged
 
 
+def is_out_op(op: Any) -> bool:
+    """Whether ``op`` is a custom op that is tagged, marked or registered as an out variant."""
+    import torch
+
+    return (
+        isinstance(op, torch._ops.OpOverload)
+        and op.namespace not in BUILTIN
+        and all(str(argument.type) == "Tensor" for argument in schemas.out_arguments(op._schema))
+        and (is_tagged(op) or op.name() in _called_directly)
+    )
+
+
 def marked_names() -> tuple[str, ...]:
     """The names given to :func:`tag_out`."""
     return tuple(_tagged)

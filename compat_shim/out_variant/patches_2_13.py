@@ -76,9 +76,6 @@ CUSTOM_OP = (
         last="2.12",
         ends_with="2.13",
     ),
-)
-
-DIRECT = (
     Wrap(
         id="fake",
         target="torch._subclasses.fake_tensor:FakeTensorMode._dispatch_impl",
@@ -87,6 +84,9 @@ DIRECT = (
         upstream=_PULL + "180851",
         ends_with="2.13 for Tag.out, no release for ops that carry another tag or none",
     ),
+)
+
+DIRECT = (
     Wrap(
         id="can-auto-functionalize",
         target=_AUTO + "can_auto_functionalize",
@@ -112,5 +112,13 @@ DIRECT = (
             ends_with="when torch returns the out arguments themselves",
         )
         for name in ("do_auto_functionalize", "do_auto_functionalize_v2")
+    ),
+    Wrap(
+        id="no-clone",
+        target=_AUTO + "auto_functionalized_v2_dense",
+        make=_later("direct.functionalize", "wrap_dense"),
+        why="an out op's buffer is cloned where torch does not see that it may be overwritten",
+        upstream=_PULL + "180852",
+        ends_with="2.13 for Tag.out, no release for ops that carry another tag or none",
     ),
 )

@@ -7,6 +7,7 @@ from typing import Any
 
 from compat_shim import shim
 from compat_shim.out_variant import marks
+from compat_shim.out_variant import schema as schemas
 
 
 def wrap_can_auto_functionalize(original: Callable[..., bool]) -> Callable[..., bool]:
@@ -40,3 +41,36 @@ def wrap_do_auto_functionalize(original: Callable[..., Any]) -> Callable[..., An
         return result
 
     return do_auto_functionalize
+
+
+def wrap_dense(original: Callable[..., Any]) -> Callable[..., Any]:
+    """``auto_functionalized_v2_dense``, as the post-grad pass calls it: an out op's buffer is not cloned.
+
+    Where torch does not see that a buffer may be overwritten, the op writes to a clone. What an
+    out op finds in its buffer does not matter, so a new one does.
+    """
+
+    def dense(op: Any, _only_clone_these_bases: Any = None, **kwargs: Any) -> Any:
+        cloned = _only_clone_these_bases
+        if cloned and marks.is_out_op(op):
+            whole = [index for index in cloned if _is_written_whole(op, kwargs, index)]
+            bases = kwargs["_all_bases"]
+            kwargs["_all_bases"] = [_like(base) if index in whole else base for index, base in enumerate(bases)]
+            cloned = tuple(index for index in cloned if index not in whole)
+        return original(op, _only_clone_these_bases=cloned, **kwargs)
+
+    return dense
+
+
+def _is_written_whole(op: Any, kwargs: dict[str, Any], index: int) -> bool:
+    """Whether one out argument of the call, and no other, is the base of that index, not a part of it."""
+    names = [argument.name for argument in schemas.out_arguments(op._schema)]
+    users = [name for name in names if kwargs.get(f"_{name}_base_index") == index]
+    parts = ("size", "slice_dim", "storage_offset")
+    return len(users) == 1 and not any(f"_{users[0]}_{part}" in kwargs for part in parts)
+
+
+def _like(base: Any) -> Any:
+    import torch
+
+    return torch.empty_strided(base.size(), base.stride(), dtype=base.dtype, device=base.device)
