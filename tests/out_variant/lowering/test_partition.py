@@ -107,7 +107,7 @@ if HAS_NATIVE_LOWERING:
             "f(Tensor x) -> (Tensor, Tensor)",
             "f.out(Tensor x, *, Tensor(a!) q, Tensor(b!) scale) -> (Tensor(a!), Tensor(b!))",
             quantize,
-            tags=getattr(torch.Tag, "out", torch.Tag.out_variant),
+            tags=(torch.Tag.out_variant, torch.Tag.out),  # torch looks for the first in 2.12, then for the second
         )
 
         def graph(x: torch.Tensor) -> Any:

@@ -25,7 +25,7 @@ def _none_before_a_tensor() -> tuple[Any, Any]:
         "f(Tensor x, Tensor? y=None, Tensor? z=None) -> Tensor",
         "f.out(Tensor x, Tensor? y=None, Tensor? z=None, *, Tensor(a!) out) -> Tensor(a!)",
         _add,
-        tags=getattr(torch.Tag, "out", torch.Tag.out_variant),
+        tags=(torch.Tag.out_variant, torch.Tag.out),  # torch looks for the first in 2.12, then for the second
     )
     return ops, lambda x, t: ops.functional(x, None, t)
 
