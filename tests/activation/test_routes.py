@@ -36,10 +36,11 @@ def test_enable_reaches_the_program_and_its_workers_until_disable(run_command: R
     venv.create(tmp_path, symlinks=True, with_pip=False)
     (packages,) = tmp_path.glob("lib/python*/site-packages")
     packages.joinpath("below.pth").write_text("\n".join([ROOT, *site.getsitepackages()]))
+    # -P: not the checkout that the tests may be run in.
     python, nothing = str(tmp_path / "bin" / "python"), {"PYTHONPATH": ""}
-    run_command(python, "-m", "compat_shim", "enable", env=nothing)
+    run_command(python, "-P", "-m", "compat_shim", "enable", env=nothing)
     assert run_command(python, PROGRAM, "spawn", "lower", env=nothing).json == [{"route": "enable", **LOWERED}] * 2
-    run_command(python, "-m", "compat_shim", "disable", env=nothing)
+    run_command(python, "-P", "-m", "compat_shim", "disable", env=nothing)
     assert run_command(python, PROGRAM, "fork", env=nothing).json == [STOCK] * 2
 
 
