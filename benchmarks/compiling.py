@@ -6,12 +6,11 @@ what it has compiled from that cache.
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 import tempfile
 import time
-from pathlib import Path
+from unittest import mock
 
 import torch
 import torch._inductor.compile_fx
@@ -19,6 +18,7 @@ from torch._dynamo.utils import counters
 
 import compat_shim
 from benchmarks import ops
+from benchmarks.options import read
 from benchmarks.workloads import chain
 
 CALLS = 200
@@ -26,11 +26,7 @@ CALLS = 200
 
 def main() -> None:
     """Print the ratios shim / stock, and keep the seconds as JSON."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.compiling", description=__doc__)
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--save", metavar="FILE", type=Path)
-    options = parser.parse_args()
+    options = read("compiling", __doc__, rounds=9)
     compat_shim.activate()
     library = ops.register()
     workload = chain("", CALLS, torch.randn(16, device=options.device))
@@ -38,7 +34,11 @@ def main() -> None:
     def seconds(shim: bool, folder: str) -> float:
         (compat_shim.activate if shim else compat_shim.deactivate)()
         torch._dynamo.reset()
-        with torch.no_grad(), torch._inductor.config.patch(fx_graph_cache=True), _cache(folder):
+        with (
+            torch.no_grad(),
+            torch._inductor.config.patch(fx_graph_cache=True),
+            mock.patch.dict("os.environ", TORCHINDUCTOR_CACHE_DIR=folder),
+        ):
             start = time.perf_counter()
             torch.compile(workload.step, fullgraph=True, dynamic=False)(workload.x)
             return time.perf_counter() - start
@@ -62,12 +62,6 @@ def main() -> None:
         head = {"torch": torch.__version__, "device": options.device, "calls": CALLS}
         options.save.write_text(json.dumps({**head, "seconds": found}, indent=1) + "\n")
     del library
-
-
-def _cache(folder: str) -> object:
-    from unittest import mock
-
-    return mock.patch.dict("os.environ", TORCHINDUCTOR_CACHE_DIR=folder)
 
 
 def _ratio(shim: list[float], stock: list[float]) -> str:

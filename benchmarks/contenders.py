@@ -5,16 +5,16 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import time
-import types
 from collections.abc import Iterator
 from typing import Any
 from unittest import mock
 
 import torch
-from torch._inductor import utils
+from torch._inductor.graph import GraphLowering
 
 import compat_shim
 from benchmarks.workloads import Step, Workload
+from compat_shim.demo.contenders import describe, fresh_cache, own_code
 
 STOCK = "stock fallback"
 SHIM = "shim"
@@ -60,12 +60,9 @@ def contenders(workload: Workload, reduce_overhead: bool) -> list[Contender]:
 
 
 def _has_native() -> bool:
-    # torch 2.11 has the discovery, and no lowering that asks it.
-    return hasattr(torch._inductor.ir, "ExternKernelMultiOut") and not _is_ours()
-
-
-def _is_ours() -> bool:
-    return torch._inductor.ir.ExternKernelMultiOut.__module__.startswith("compat_shim")
+    # torch 2.11 has the discovery, and no lowering that asks it; up to there the class is ours.
+    node = getattr(torch._inductor.ir, "ExternKernelMultiOut", None)
+    return node is not None and not node.__module__.startswith("compat_shim")
 
 
 def _step(workload: Workload, step: Any) -> Step:
@@ -81,9 +78,8 @@ def _step(workload: Workload, step: Any) -> Step:
 @contextlib.contextmanager
 def _side(name: str) -> Iterator[None]:
     """Compile as this contender does, in an empty cache."""
-    fresh = getattr(utils, "fresh_cache", None) or utils.fresh_inductor_cache  # renamed in 2.9
     with contextlib.ExitStack() as stack:
-        stack.enter_context(fresh())
+        stack.enter_context(fresh_cache())
         if name != SHIM:
             compat_shim.deactivate()
             stack.callback(compat_shim.activate)
@@ -95,18 +91,14 @@ def _side(name: str) -> Iterator[None]:
 
 
 def _compiled(workload: Workload, name: str, mode: str | None = None, suffix: str = "") -> Contender:
-    step = workload.step
-    assert isinstance(step, types.FunctionType)
-    # Dynamo keeps what it compiled by code object, so each contender has one of its own.
-    own_code = step.__code__.replace(co_name=f"{step.__name__}_{name}{suffix}".replace(" ", "_"))
-    own = types.FunctionType(own_code, step.__globals__, step.__name__, step.__defaults__, step.__closure__)
+    own = own_code(workload.step, f"step_{name}{suffix}".replace(" ", "_"))
     contender = Contender(name + suffix, _step(workload, torch.compile(own, fullgraph=True, dynamic=False, mode=mode)))
     with _side(name):
         start = time.perf_counter()
         try:
             code = _code_of(contender.run, workload.x)
         except Exception as error:
-            contender.error = f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0]}"[:160]
+            contender.error = describe(error)[:160]
             return contender
         contender.compile_s = time.perf_counter() - start
         for _ in range(3 if mode else 0):  # CUDA graphs are recorded in the first calls
@@ -117,10 +109,7 @@ def _compiled(workload: Workload, name: str, mode: str | None = None, suffix: st
 
 def _code_of(run: Step, x: torch.Tensor) -> list[str]:
     captured: list[str] = []
-    graph_lowering = torch._inductor.graph.GraphLowering
-    before = graph_lowering.save_output_code
     # run_and_get_code resets Dynamo, which would drop the contenders before.
-    with mock.patch.object(graph_lowering, "save_output_code", captured.append):
+    with mock.patch.object(GraphLowering, "save_output_code", captured.append):
         run(x)
-    assert graph_lowering.save_output_code is before
     return captured

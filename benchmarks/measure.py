@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import statistics
-import time
 
 import torch
 
 from benchmarks.contenders import STOCK, Contender
-from benchmarks.workloads import Step
-from compat_shim.demo.measure import memory
+from compat_shim.demo.measure import memory, step_time
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +39,7 @@ def figures(found: list[Contender], x: torch.Tensor, rounds: int) -> list[Figure
     running = [contender for contender in found if not contender.error]
     for contender in running:
         for _ in range(5):
-            _time(contender.run, x)
+            step_time(contender.run, x)
     first, second = _rounds(running, x, rounds), _rounds(running, x, rounds)
     names = [contender.name for contender in running]
     stock = names.index(STOCK)
@@ -79,14 +77,6 @@ def _rounds(running: list[Contender], x: torch.Tensor, rounds: int) -> list[list
         order = order[1:] + order[:1]
         row = [0.0] * len(running)
         for index in order if number % 2 else reversed(order):
-            row[index] = _time(running[index].run, x)
+            row[index] = step_time(running[index].run, x)
         rows.append(row)
     return rows
-
-
-def _time(run: Step, x: torch.Tensor) -> float:
-    start = time.perf_counter()
-    run(x)
-    if x.is_cuda:
-        torch.cuda.synchronize()
-    return time.perf_counter() - start

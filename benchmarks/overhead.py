@@ -13,11 +13,9 @@ neighbours is what that thing costs:
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 import torch._inductor.compile_fx
@@ -26,19 +24,16 @@ from torch._inductor.codecache import PyCodeCache
 import compat_shim
 from benchmarks import ops
 from benchmarks.contenders import SHIM, STOCK, contenders
-from benchmarks.measure import _time
+from benchmarks.options import read
 from benchmarks.workloads import FACTOR, Step, chain
+from compat_shim.demo.measure import step_time
 
 CALLS = 200
 
 
 def main() -> None:
     """Print the microseconds of a call, and keep them as JSON."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.overhead", description=__doc__)
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--rounds", type=int, default=200)
-    parser.add_argument("--save", metavar="FILE", type=Path)
-    options = parser.parse_args()
+    options = read("overhead", __doc__, rounds=200)
     compat_shim.activate()
     library = ops.register()
     x = torch.randn(16, device=options.device)
@@ -46,13 +41,13 @@ def main() -> None:
         steps = _steps(x)
         for step in steps.values():
             for _ in range(5):
-                _time(step, x)
+                step_time(step, x)
         times: dict[str, list[float]] = {name: [] for name in steps}
         order = list(steps)
         for number in range(options.rounds):
             order = order[1:] + order[:1]
             for name in order if number % 2 else reversed(order):
-                times[name].append(_time(steps[name], x) * 1e6 / CALLS)
+                times[name].append(step_time(steps[name], x) * 1e6 / CALLS)
     medians = {name: round(statistics.median(values), 3) for name, values in times.items()}
     print(f"microseconds a call, {CALLS} calls a step, torch {torch.__version__} on {options.device}")
     before = 0.0

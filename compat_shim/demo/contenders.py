@@ -96,12 +96,12 @@ def _make(name: str, shim: bool, block: Block) -> Contender:
     return Contender(
         name,
         shim,
-        step=torch.compile(_own_code(step, f"step_{shim}"), fullgraph=True, dynamic=False),
-        alone=torch.compile(_own_code(ops_alone, f"alone_{shim}"), fullgraph=True, dynamic=False),
+        step=torch.compile(own_code(step, f"step_{shim}"), fullgraph=True, dynamic=False),
+        alone=torch.compile(own_code(ops_alone, f"alone_{shim}"), fullgraph=True, dynamic=False),
     )
 
 
-def _own_code(function: Callable[..., Any], name: str) -> Callable[..., Any]:
+def own_code(function: Callable[..., Any], name: str) -> Callable[..., Any]:
     # Dynamo keeps what it compiled by code object, so functions that share one would share that.
     assert isinstance(function, types.FunctionType)
     code = function.__code__.replace(co_name=name)
@@ -111,9 +111,6 @@ def _own_code(function: Callable[..., Any], name: str) -> Callable[..., Any]:
 @contextlib.contextmanager
 def _compiling(contender: Contender) -> Iterator[None]:
     """The contender's side of the shim, an empty Inductor cache, and its errors kept."""
-    from torch._inductor import utils
-
-    fresh_cache = getattr(utils, "fresh_cache", None) or utils.fresh_inductor_cache  # renamed in 2.9
     (compat_shim.activate if contender.shim else compat_shim.deactivate)()
     try:
         with fresh_cache():  # keeps its folder if an error leaves it, so none may
@@ -123,6 +120,13 @@ def _compiling(contender: Contender) -> Iterator[None]:
                 contender.error = describe(error)
     finally:
         compat_shim.activate()
+
+
+def fresh_cache() -> contextlib.AbstractContextManager[Any]:
+    """Inductor's caches, empty, in a folder of their own."""
+    from torch._inductor import utils
+
+    return (getattr(utils, "fresh_cache", None) or utils.fresh_inductor_cache)()  # renamed in 2.9
 
 
 def describe(error: Exception) -> str:

@@ -77,13 +77,14 @@ def paired_times(first: Step, second: Step, x: torch.Tensor, steps: int) -> Time
     times: tuple[list[float], list[float]] = ([], [])
     for index in range(steps):
         for side in (0, 1) if index % 2 == 0 else (1, 0):
-            times[side].append(_time(second if side else first, x))
+            times[side].append(step_time(second if side else first, x))
     ratios = [later / earlier for earlier, later in zip(*times)]
     low, middle, high = statistics.quantiles(ratios, n=4) if steps > 1 else ratios * 3
     return Times(statistics.median(times[0]), statistics.median(times[1]), (low, middle, high))
 
 
-def _time(step: Step, x: torch.Tensor) -> float:
+def step_time(step: Step, x: torch.Tensor) -> float:
+    """Seconds that one step takes, the device's work included."""
     start = time.perf_counter()
     step(x)
     if x.is_cuda:

@@ -15,6 +15,7 @@ import torch
 from torch.utils._pytree import tree_leaves, tree_map
 
 from compat_shim.out_variant import pairing
+from compat_shim.out_variant import schema as schemas
 from compat_shim.patching.errors import KernelContractError
 
 if TYPE_CHECKING:
@@ -87,8 +88,7 @@ def checked(functional: OpOverload, out: OpOverload, *args: Any, **kwargs: Any) 
     if pair is None or pair.out != out or _compared[out.name()] >= FIRST_CALLS or _is_capturing():
         return out(*args, **kwargs)
     _compared[out.name()] += 1
-    names = (argument.name for argument in out._schema.arguments)
-    return _call_and_compare(pair, {**dict(zip(names, args)), **kwargs})
+    return _call_and_compare(pair, schemas.by_name(out._schema.arguments, args, kwargs))
 
 
 def _is_capturing() -> bool:

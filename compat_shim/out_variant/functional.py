@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from compat_shim.out_variant import marks, names, pairing
 from compat_shim.out_variant import schema as schemas
+from compat_shim.out_variant.discovery import get_out_arg_names
 
 # torch is imported where it is used: importing it applies patches, and those import this module.
 if TYPE_CHECKING:
@@ -98,14 +99,12 @@ def _split(arguments: str) -> list[str]:
 
 
 def _kernel(out: Any, like: Callable[..., Any]) -> Callable[..., Any]:
-    arguments = out._schema.arguments
-    inputs = [argument for argument in arguments if not schemas.is_out(argument)]
-    written = [argument.name for argument in schemas.out_arguments(out._schema)]
+    inputs, written = schemas.inputs(out._schema), get_out_arg_names(out)
 
     def kernel(*args: Any, **kwargs: Any) -> Any:
         made = like(*args, **kwargs)
         buffers = tuple(made) if isinstance(made, (tuple, list)) else (made,)
-        given = {**kwargs, **dict(zip((argument.name for argument in inputs), args))}
+        given = schemas.by_name(inputs, args, kwargs)
         given.update(zip(written, buffers, strict=True))
         out(**given)
         return buffers if len(buffers) > 1 else buffers[0]

@@ -107,7 +107,6 @@ def may_be_called_directly(op: Any) -> bool:
 
 def written_arguments(op: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Of a call of ``op``, the arguments that it writes to, as the op returns them."""
-    bound = dict(kwargs)
-    bound.update(zip((argument.name for argument in op._schema.arguments), args))
+    bound = schemas.by_name(op._schema.arguments, args, kwargs)
     outs = tuple(bound[argument.name] for argument in schemas.out_arguments(op._schema))
     return outs[0] if len(outs) == 1 else outs

@@ -33,9 +33,9 @@ def find(name: str) -> OpOverload | None:
     """The overload of that name, or None where no loaded library defines it."""
     import torch
 
-    base, _, overload = name.partition(".")
-    if torch._C._get_operation_overload(base, overload) is None:
+    if not exists(name):
         return None
+    base, _, overload = name.partition(".")
     namespace, _, op_name = base.partition("::")
     packet = getattr(getattr(torch.ops, namespace), op_name)
     return getattr(packet, overload or "default", None)

@@ -45,8 +45,7 @@ class Pair:
 
     def arguments_by_name(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """What a call of the functional op passes: argument name → value."""
-        names = (argument.name for argument in self.functional._schema.arguments)
-        return {**dict(zip(names, args)), **kwargs}
+        return schemas.by_name(self.functional._schema.arguments, args, kwargs)
 
 
 # functional → out and the names of its out arguments. The ops are held weakly: the packets of a
@@ -110,8 +109,6 @@ def _register(functional: OpOverload, out: OpOverload, outs: Sequence[str] | Non
 def _settle_waiting(name: str) -> None:
     """Register a pair that waited, if both its ops exist by now."""
     out_name, outs = _waiting[name]
-    if not (names.exists(name) and names.exists(out_name)):
-        return
     functional, out = names.find(name), names.find(out_name)
     if functional is None or out is None:
         return

@@ -5,6 +5,7 @@ Nothing here calls an op or knows a release: it compares ``torch._C.FunctionSche
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 OUT_TYPES = ("Tensor", "Optional[Tensor]")
@@ -23,6 +24,11 @@ def out_arguments(schema: Any) -> list[Any]:
 def inputs(schema: Any) -> list[Any]:
     """The arguments that the op does not write to, in the schema's order."""
     return [argument for argument in schema.arguments if not is_out(argument)]
+
+
+def by_name(arguments: Sequence[Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """What a call passes for these arguments of a schema: name → value. Those left out are not in it."""
+    return {**dict(zip((argument.name for argument in arguments), args)), **kwargs}
 
 
 def is_functional(schema: Any) -> bool:

@@ -18,6 +18,7 @@ from torch._inductor import ir
 from compat_shim import shim
 from compat_shim.out_variant import marks, pairing
 from compat_shim.out_variant.lowering import decide, nodes, observe, releases
+from compat_shim.out_variant.lowering.stand_in import StandIn
 from compat_shim.patching.log import debug
 
 # True while a call that has a pair is in the original, so that upstream's own lowering (2.12 on)
@@ -32,20 +33,14 @@ class _Lowered(Exception):
         self.outputs = outputs
 
 
-class _StandIn:
-    """What the original ``create`` sees as its class: the class, and a look at what passes."""
+class _Looking(StandIn):
+    """The class, and a look at what passes."""
 
     def __init__(self, cls: type[ir.FallbackKernel], pair: pairing.Pair) -> None:
-        self._cls = cls
+        super().__init__(cls)
         self._pair = pair
         self._processed: Any = None
         self._example_inputs: list[Any] = []
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._cls, name)
-
-    def __call__(self, *args: Any, **kwargs: Any) -> ir.FallbackKernel:
-        return self._cls(*args, **kwargs)
 
     def process_kernel(self, kernel: Any, *args: Any, **kwargs: Any) -> Any:
         def seen(*example_args: Any, **example_kwargs: Any) -> Any:
@@ -93,7 +88,7 @@ def wrap_create(original: Callable[..., Any]) -> Callable[..., Any]:
                 # A kernel of another kind (an effectful op's, a collective's) keeps its class.
                 _record(pair, decide.Decline.EFFECTS)
                 return original(cls, kernel, *args, **kwargs)
-            return original(_StandIn(cls, pair), kernel, *args, **kwargs)
+            return original(_Looking(cls, pair), kernel, *args, **kwargs)
         except _Lowered as lowered:
             return lowered.outputs
         finally:

@@ -15,22 +15,14 @@ from torch._inductor.virtualized import V
 
 from compat_shim.out_variant import marks
 from compat_shim.out_variant.lowering import releases
+from compat_shim.out_variant.lowering.stand_in import StandIn
 
 
-class _ReturnsNothing:
-    """What the original ``create`` sees as its class: one whose fake kernel returned nothing.
+class _ReturnsNothing(StandIn):
+    """The class, as if the fake kernel had returned nothing.
 
     The original then makes the kernel as for an op that returns nothing, with no output buffers.
     """
-
-    def __init__(self, cls: type[ir.FallbackKernel]) -> None:
-        self._cls = cls
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._cls, name)
-
-    def __call__(self, *args: Any, **kwargs: Any) -> ir.FallbackKernel:
-        return self._cls(*args, **kwargs)
 
     def process_kernel(self, *args: Any, **kwargs: Any) -> Any:
         return releases.without_output(self._cls.process_kernel(*args, **kwargs))
