@@ -7,9 +7,11 @@ Mirrors ``ExternKernelMultiOutLine`` and ``generate_extern_kernel_multi_out`` of
 from __future__ import annotations
 
 import dataclasses
+import re
 from typing import Any
 
 from torch._inductor import config
+from torch._inductor.codegen.wrapper import PythonWrapperCodegen
 from torch._inductor.virtualized import V
 
 from compat_shim import shim
@@ -20,10 +22,11 @@ _CHECKED = "compat_shim_checked"
 
 @dataclasses.dataclass
 class ExternKernelMultiOutLine(releases.WrapperLine):
-    """One line: ``torch.ops.ns.op.out(x, scale, out=buf1)``."""
+    """One line: ``torch.ops.ns.op.out(x, scale, out=buf1)``, or by the name it is bound to."""
 
     wrapper: Any
     node: Any
+    name: str
 
     def codegen(self, code: Any) -> None:
         for text in self.texts():
@@ -44,12 +47,11 @@ class ExternKernelMultiOutLine(releases.WrapperLine):
         return texts
 
     def text(self) -> str:
-        node = self.node
-        name = node.get_kernel_name()
-        arguments = call_arguments(node)
-        if shim.current_settings().check:
-            name, arguments = _CHECKED, [releases.kernel_name(node.pair.functional), name, *arguments]
-        return f"{name}({', '.join(arguments)})"
+        arguments = call_arguments(self.node)
+        if not shim.current_settings().check:
+            return f"{self.name}({', '.join(arguments)})"
+        ops = [releases.kernel_name(op) for op in (self.node.pair.functional, self.node.pair.out)]
+        return f"{_CHECKED}({', '.join([*ops, *arguments])})"
 
 
 def generate_extern_kernel_multi_out(wrapper: Any, node: Any) -> None:
@@ -59,7 +61,31 @@ def generate_extern_kernel_multi_out(wrapper: Any, node: Any) -> None:
     """
     if shim.current_settings().check:
         wrapper.add_import_once(f"from compat_shim.out_variant.check import checked as {_CHECKED}")
-    releases.emit(wrapper, ExternKernelMultiOutLine(wrapper, node))
+    releases.emit(wrapper, ExternKernelMultiOutLine(wrapper, node, _name(wrapper, node)))
+
+
+def _name(wrapper: Any, node: Any) -> str:
+    """What the call calls: the overload's name, or a variable where the graph calls it more than once.
+
+    The four look-ups of ``torch.ops.ns.op.out`` take a twentieth of a small call's time. The variable
+    is set whenever the wrapper's function is entered: one that the module kept would outlive the
+    op's library, and with it the C++ object behind the overload.
+    """
+    kernel: str = node.get_kernel_name()
+    # The function of a partition is opened only after its calls on some releases, and a subclass
+    # may write no Python at all.
+    if type(wrapper) is not PythonWrapperCodegen or shim.current_settings().check:
+        return kernel
+    names: dict[str, str] = vars(wrapper).setdefault("compat_shim_names", {})
+    if kernel not in names:
+        names[kernel] = kernel
+        if sum(getattr(other, "pair", None) == node.pair for other in V.graph.operations) > 1:
+            name = re.sub(r"\W", "_", f"call_{kernel.removeprefix('torch.ops.')}")
+            # ns.a_b.out and ns_a.b.out read alike.
+            names[kernel] = name if name not in names.values() else f"{name}_{len(names)}"
+            with wrapper.prefix.indent(releases.wrapper_indent(wrapper)):
+                wrapper.prefix.writeline(f"{names[kernel]} = {kernel}")
+    return names[kernel]
 
 
 def call_arguments(node: Any) -> list[str]:
