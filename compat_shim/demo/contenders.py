@@ -17,7 +17,8 @@ from compat_shim.demo.block import Block, ops_alone
 from compat_shim.demo.ops import NAMESPACE
 
 COUNTER = "compat_shim"
-_OUT_CALL = re.compile(rf"torch\.ops\.{NAMESPACE}\.\w+\.out\(")
+# By its name, or by the variable that the shim makes for an overload that is called often.
+_OUT_CALL = re.compile(rf"(torch\.ops\.{NAMESPACE}\.\w+\.out|call_{NAMESPACE}_\w+_out)\(")
 
 
 @dataclasses.dataclass

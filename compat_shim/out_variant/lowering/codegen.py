@@ -18,6 +18,9 @@ from compat_shim import shim
 from compat_shim.out_variant.lowering import fx, releases
 
 _CHECKED = "compat_shim_checked"
+# Calls of one overload in a graph from which on a variable for it is worth a line. A graph of fewer
+# reads like torch 2.12's.
+_OFTEN = 4
 
 
 @dataclasses.dataclass
@@ -47,11 +50,9 @@ class ExternKernelMultiOutLine(releases.WrapperLine):
         return texts
 
     def text(self) -> str:
-        arguments = call_arguments(self.node)
-        if not shim.current_settings().check:
-            return f"{self.name}({', '.join(arguments)})"
-        ops = [releases.kernel_name(op) for op in (self.node.pair.functional, self.node.pair.out)]
-        return f"{_CHECKED}({', '.join([*ops, *arguments])})"
+        pair = self.node.pair
+        ops = [pair.functional, pair.out] if self.name == _CHECKED else []
+        return f"{self.name}({', '.join([*map(releases.kernel_name, ops), *call_arguments(self.node)])})"
 
 
 def generate_extern_kernel_multi_out(wrapper: Any, node: Any) -> None:
@@ -61,25 +62,28 @@ def generate_extern_kernel_multi_out(wrapper: Any, node: Any) -> None:
     """
     if shim.current_settings().check:
         wrapper.add_import_once(f"from compat_shim.out_variant.check import checked as {_CHECKED}")
-    releases.emit(wrapper, ExternKernelMultiOutLine(wrapper, node, _name(wrapper, node)))
+        name = _CHECKED
+    else:
+        name = _name(wrapper, node)
+    releases.emit(wrapper, ExternKernelMultiOutLine(wrapper, node, name))
 
 
 def _name(wrapper: Any, node: Any) -> str:
-    """What the call calls: the overload's name, or a variable where the graph calls it more than once.
+    """What the call calls: the overload's name, or a variable where the graph calls it often.
 
     The four look-ups of ``torch.ops.ns.op.out`` take a twentieth of a small call's time. The variable
     is set whenever the wrapper's function is entered: one that the module kept would outlive the
     op's library, and with it the C++ object behind the overload.
     """
     kernel: str = node.get_kernel_name()
-    # The function of a partition is opened only after its calls on some releases, and a subclass
-    # may write no Python at all.
-    if type(wrapper) is not PythonWrapperCodegen or shim.current_settings().check:
+    # A subclass may write no Python, and the function of a partition is opened only after its calls
+    # on some releases.
+    if type(wrapper) is not PythonWrapperCodegen:
         return kernel
     names: dict[str, str] = vars(wrapper).setdefault("compat_shim_names", {})
     if kernel not in names:
         names[kernel] = kernel
-        if sum(getattr(other, "pair", None) == node.pair for other in V.graph.operations) > 1:
+        if sum(getattr(other, "pair", None) == node.pair for other in V.graph.operations) >= _OFTEN:
             name = re.sub(r"\W", "_", f"call_{kernel.removeprefix('torch.ops.')}")
             # ns.a_b.out and ns_a.b.out read alike.
             names[kernel] = name if name not in names.values() else f"{name}_{len(names)}"

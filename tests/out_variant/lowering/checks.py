@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 from unittest import mock
@@ -49,6 +50,12 @@ def compile_and_compare(graph: Callable[..., Any], *inputs: Any, **options: Any)
     assert same(compiled, eager)
     assert same(ours, theirs), "the inputs differ after the call"
     return "\n".join(code)
+
+
+def out_calls(code: str, out: Any) -> int:
+    """How often the code calls the overload: by its name, or by the variable for one that is called often."""
+    name = f"{out._schema.name.replace('::', '.')}.{out._overloadname}"
+    return len(re.findall(rf"(?:torch\.ops\.{re.escape(name)}|\bcall_{name.replace('.', '_')})\(", code))
 
 
 @contextlib.contextmanager
