@@ -85,7 +85,8 @@ def returns_what_it_writes(op: Any) -> bool:
     """Whether ``op`` is a custom op whose returns are, in order, the Tensors that it writes to."""
     import torch
 
-    if not isinstance(op, torch._ops.OpOverload) or op.namespace in BUILTIN:
+    # Asked of every call that is traced, and mostly of functional ops.
+    if not isinstance(op, torch._ops.OpOverload) or op.namespace in BUILTIN or not op._schema.is_mutable:
         return False
     schema = op._schema
     return (

@@ -235,24 +235,44 @@ def tagged_packets() -> Iterator[OpOverloadPacket]:
     import torch
 
     tags = out_tags()
-    marked = set(marks.marked_names())
-    builtin = tuple(f"{namespace}::" for namespace in BUILTIN)
+    marked = {name for name in marks.marked_names() if not name.startswith(_BUILTIN) and names.exists(name)}
     seen: set[str] = set()
-    for qualified in torch._C._dispatch_get_all_op_names():
-        # Thousands of names at each compile: most are torch's own, and for the rest one C++ call
-        # tells the tags. Asking torch.ops would build a packet for every op.
-        if qualified.startswith(builtin):
-            continue
-        name, _, overload = qualified.partition(".")
-        if name in seen or not (qualified in marked or _is_tagged(name, overload, tags)):
+    for qualified in sorted(_may_be_tagged(tags) | marked):
+        name = qualified.partition(".")[0]
+        if name in seen or not (qualified in marked or _is_tagged(qualified, tags)):
             continue
         seen.add(name)
         namespace, _, base = name.partition("::")
         yield getattr(getattr(torch.ops, namespace), base)
 
 
-def _is_tagged(name: str, overload: str, tags: tuple[object, ...]) -> bool:
+_BUILTIN = tuple(f"{namespace}::" for namespace in BUILTIN)
+
+# All names of overloads when they were last listed, and those of them that may carry a tag.
+_listed: tuple[list[str], frozenset[str]] = ([], frozenset())
+
+
+def _may_be_tagged(tags: tuple[object, ...]) -> frozenset[str]:
+    """The overloads outside torch's own namespaces that are tagged, or whose tags can change."""
+    global _listed
     import torch
 
+    # At each compile. Listing the thousands of names is most of what that costs; comparing them
+    # with the last ones is a fraction of looking at each.
+    known = torch._C._dispatch_get_all_op_names()
+    if known != _listed[0]:
+        outside = [name for name in known if not name.startswith(_BUILTIN)]
+        # What C++ has defined stays as long as the process, with its tags; a Library of Python's may
+        # go away and another define the op anew.
+        changeable = getattr(torch.library, "_defs", outside)
+        _listed = (known, frozenset(name for name in outside if name in changeable or _is_tagged(name, tags)))
+    return _listed[1]
+
+
+def _is_tagged(qualified: str, tags: tuple[object, ...]) -> bool:
+    import torch
+
+    # One C++ call. Asking torch.ops would build a packet for every op.
+    name, _, overload = qualified.partition(".")
     found = torch._C._get_operation_overload(name, overload)
     return found is not None and any(tag in found[2] for tag in tags)

@@ -67,6 +67,28 @@ def test_the_cache_key_holds_a_pair_that_waited_before_anything_asks_for_it(libr
     ]
 
 
+def test_the_cache_key_sees_an_op_that_was_defined_anew_without_its_tag() -> None:
+    def define(namespace: str, tags: Any) -> Any:
+        library = torch.library.Library(namespace, "FRAGMENT")
+        library.define("f(Tensor x) -> Tensor")
+        library.define("f.out(Tensor x, *, Tensor(a!) out) -> ()", tags=tags)
+        return library
+
+    def listed() -> bool:
+        return any(packet._qualified_op_name == "anew::f" for packet in pairing.tagged_packets())
+
+    library = define("anew", torch.Tag.out_variant)
+    assert listed()
+    library._destroy()
+    library = define("anew", ())  # the names of all ops are what they were
+    assert not listed()
+    library._destroy()
+    library = define("anew", torch.Tag.out_variant)
+    assert listed()
+    library._destroy()
+    assert not listed()
+
+
 def test_names_of_ops_that_exist_are_as_good_as_the_ops(library: Any) -> None:
     library.define(FUNCTIONAL)
     library.define(OUT)
