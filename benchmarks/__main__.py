@@ -77,8 +77,8 @@ def table(name: str, lower_bound: int | None, measured: list[Figures]) -> str:
     bound = f", live ranges need {lower_bound:,} bytes" if lower_bound is not None else ""
     lines = [
         f"\n{name}{bound}",
-        f"  {'':32}{'ms':>9} {'ratio':>7} {'quartiles':>15} {'again':>7} {'allocs':>7} {'peak bytes':>15} {'lines':>6}"
-        f" {'compile s':>9}",
+        f"  {'':32}{'ms':>9} {'ratio':>7} {'quartiles':>15} {'again':>7} {'allocs':>7} {'peak bytes':>15}"
+        f" {'live ranges':>15} {'lines':>6} {'compile s':>9} {'hit s':>6}",
     ]
     for one in measured:
         if one.error:
@@ -87,7 +87,8 @@ def table(name: str, lower_bound: int | None, measured: list[Figures]) -> str:
         low, middle, high = one.ratio
         lines.append(
             f"  {one.name:32}{one.median_ms:9.3f} {middle:7.3f} {f'{low:.3f} - {high:.3f}':>15} {one.again:7.3f}"
-            f" {one.allocations:7} {one.peak:15,} {one.lines:6} {one.compile_s:9.2f}"
+            f" {one.allocations:7} {one.peak:15,} {f'{one.bound:,}' if one.bound else '':>15} {one.lines or '':>6}"
+            f" {one.compile_s:9.2f} {one.hit_s:6.2f}"
         )
     return "\n".join(lines)
 

@@ -5,7 +5,7 @@ neighbours is what that thing costs:
 
 - ``kernel``: what the out variant's kernel does, called by itself
 - ``+ dispatcher``: through the overload, bound once
-- ``+ look-ups``: through ``torch.ops.ns.op.out``, looked up for each call
+- ``look-ups``: as ``+ dispatcher``, with ``torch.ops.ns.op.out`` looked up for each call (the wrapper does so once)
 - ``+ wrapper``: the generated wrapper's ``call``, which allocates, reuses and deletes
 - ``+ runtime``: the compiled function, with Dynamo's guards and AOTAutograd's runtime
 - ``stock wrapper``, ``stock``: the last two of stock torch's fallback
@@ -15,15 +15,13 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Callable
 
 import torch
 import torch._inductor.compile_fx
-from torch._inductor.codecache import PyCodeCache
 
 import compat_shim
 from benchmarks import ops
-from benchmarks.contenders import SHIM, STOCK, contenders
+from benchmarks.contenders import SHIM, STOCK, call_of, contenders
 from benchmarks.options import read
 from benchmarks.workloads import FACTOR, Step, chain
 from compat_shim.demo.measure import step_time
@@ -54,7 +52,7 @@ def main() -> None:
     for name, median in medians.items():
         more = f"{median - before:+8.3f}" if name.startswith(("kernel", "+")) else ""
         print(f"  {name:16}{median:9.3f} {more}")
-        before = median
+        before = before if name == "look-ups" else median
     if options.save:
         head = {"torch": torch.__version__, "device": options.device, "calls": CALLS}
         options.save.write_text(json.dumps({**head, "microseconds": medians}, indent=1) + "\n")
@@ -88,17 +86,12 @@ def _steps(x: torch.Tensor) -> dict[str, Step]:
     return {
         "kernel": kernel,
         "+ dispatcher": dispatcher,
-        "+ look-ups": look_ups,
-        "+ wrapper": _call_of(found[SHIM].code),
+        "look-ups": look_ups,
+        "+ wrapper": call_of(found[SHIM].code),
         "+ runtime": found[SHIM].run,
-        "stock wrapper": _call_of(found[STOCK].code),
+        "stock wrapper": call_of(found[STOCK].code),
         "stock": found[STOCK].run,
     }
-
-
-def _call_of(code: str) -> Step:
-    call: Callable[[list[torch.Tensor]], object] = PyCodeCache.load(code).call
-    return lambda x: call([x])
 
 
 if __name__ == "__main__":
