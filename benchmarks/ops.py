@@ -17,7 +17,8 @@ NAMESPACE = "compat_shim_bench"
 
 def register() -> torch.library.Library:
     """Define the ops; they exist as long as the library that is returned."""
-    tag = torch.Tag.out_variant
+    # Stock torch: 2.11 and 2.12 have the one tag, later releases the other, earlier ones neither.
+    tag = tuple(getattr(torch.Tag, name) for name in ("out_variant", "out") if hasattr(torch.Tag, name))[:1]
     library = torch.library.Library(NAMESPACE, "DEF")
     library.define("scale(Tensor x, float s) -> Tensor")
     library.define("scale.out(Tensor x, float s, *, Tensor(a!) out) -> Tensor(a!)", tags=tag)

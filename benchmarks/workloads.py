@@ -39,6 +39,7 @@ def all_workloads(device: str, names: list[str]) -> list[Workload]:
     """The workloads asked for, on ``device`` ("cpu" or "cuda")."""
     makers: dict[str, Callable[[], Workload]] = {
         "chain": lambda: chain("chain", 64, torch.randn(16, 1024, device=device)),
+        "chain-200": lambda: chain("chain-200", 200, torch.randn(16, device=device)),
         "small": lambda: chain("small", 500, torch.randn(16, device=device)),
         "block-1": lambda: block(1, 16, device),
         "block-8": lambda: block(8, 16, device),

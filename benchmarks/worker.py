@@ -1,0 +1,72 @@
+"""``python -m benchmarks.worker WORKLOAD``: one contender of ``benchmarks.releases``, which waits for commands.
+
+``step N``, ``cold N`` and ``hit N`` measure N steps, compiles in an empty cache, or cache hits; the answer
+is a line of JSON with the seconds. Compiling is measured in processor time.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import re
+import sys
+import tempfile
+import time
+from typing import Any
+from unittest import mock
+
+import compat_shim  # noqa: F401  (COMPAT_SHIM=off keeps it still)
+
+import torch  # isort: skip
+import torch._inductor.compile_fx
+from torch._inductor.graph import GraphLowering
+
+from benchmarks import ops
+from benchmarks.workloads import Workload, all_workloads
+from compat_shim.demo.measure import step_time
+
+
+def main() -> None:
+    """Serve until stdin ends."""
+    torch.set_num_threads(1)
+    library = ops.register()
+    (workload,) = all_workloads("cpu", sys.argv[1:2])
+    code: list[str] = []
+    with torch.no_grad(), tempfile.TemporaryDirectory() as warm:
+        with mock.patch.object(GraphLowering, "save_output_code", code.append):
+            step = _compile(workload, warm)
+        # By name, or by the shim's variable.
+        out_calls = len(re.findall(r"(?:torch\.ops\.\w+\.\w+\.out|\bcall_\w+_out)\(", "".join(code)))
+        print(json.dumps({"torch": torch.__version__, "out_calls": out_calls}), flush=True)
+        for line in sys.stdin:
+            what, _, count = line.partition(" ")
+            print(
+                json.dumps({"seconds": [_seconds(what, workload, step, warm) for _ in range(int(count))]}), flush=True
+            )
+    del library
+
+
+def _seconds(what: str, workload: Workload, step: Any, warm: str) -> float:
+    if what == "step":
+        return step_time(step, workload.x)
+    torch._dynamo.reset()
+    with tempfile.TemporaryDirectory() as empty:
+        gc.collect()
+        gc.disable()
+        start = time.process_time()
+        _compile(workload, warm if what == "hit" else empty)
+        seconds = time.process_time() - start
+        gc.enable()
+    return seconds
+
+
+def _compile(workload: Workload, folder: str) -> Any:
+    with mock.patch.dict(os.environ, TORCHINDUCTOR_CACHE_DIR=folder):
+        compiled = torch.compile(workload.step, fullgraph=True, dynamic=False)
+        compiled(workload.x)
+    return compiled
+
+
+if __name__ == "__main__":
+    main()
