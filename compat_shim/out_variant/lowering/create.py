@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from torch._inductor import ir
+from torch._inductor.virtualized import V
 
 from compat_shim import shim
 from compat_shim.out_variant import marks, pairing
@@ -40,11 +41,11 @@ class _Looking(StandIn):
         super().__init__(cls)
         self._pair = pair
         self._processed: Any = None
-        self._example_inputs: list[Any] = []
+        self._example_inputs: tuple[Any, ...] = ()
 
     def process_kernel(self, kernel: Any, *args: Any, **kwargs: Any) -> Any:
         def seen(*example_args: Any, **example_kwargs: Any) -> Any:
-            self._example_inputs = torch.utils._pytree.tree_leaves((example_args, example_kwargs))
+            self._example_inputs = (*example_args, *example_kwargs.values())
             return kernel(*example_args, **example_kwargs)
 
         # All that the original does with the kernel is to call it on fake tensors.
@@ -54,8 +55,10 @@ class _Looking(StandIn):
     def find_device(self, tensor_args: Any, example_output: Any) -> Any:
         device = self._cls.find_device(tensor_args, example_output)
         *_, unbacked = releases.result_of(self._processed)
-        reason = decide.before_fake(self._pair, device) or decide.after_fake(
-            self._pair, example_output, self._example_inputs, unbacked
+        reason = (
+            decide.for_effect()
+            or _once_a_graph(("reason", self._pair.functional, device), lambda: decide.before_fake(self._pair, device))
+            or decide.after_fake(self._pair, example_output, self._example_inputs, unbacked)
         )
         if reason is not None:
             _record(self._pair, reason, example_output)
@@ -78,7 +81,7 @@ def wrap_create(original: Callable[..., Any]) -> Callable[..., Any]:
     """``FallbackKernel.create`` that lowers a call to its out variant where that is right."""
 
     def create(cls: type[ir.FallbackKernel], kernel: Any, *args: Any, **kwargs: Any) -> Any:
-        pair = _pair_of(kernel)
+        pair = _once_a_graph(("pair", kernel), lambda: _pair_of(kernel))
         if pair is None:
             observe.tell(kernel, None, None)
             return original(cls, kernel, *args, **kwargs)
@@ -95,6 +98,14 @@ def wrap_create(original: Callable[..., Any]) -> Callable[..., Any]:
             upstream_declines.reset(token)
 
     return create
+
+
+def _once_a_graph(key: tuple[Any, ...], find: Callable[[], Any]) -> Any:
+    """``find()``, called for the first of a graph's calls for which the answer is the same."""
+    answers: dict[tuple[Any, ...], Any] = vars(V.graph).setdefault("compat_shim_answers", {})
+    if key not in answers:
+        answers[key] = find()
+    return answers[key]
 
 
 def _pair_of(kernel: Any) -> pairing.Pair | None:

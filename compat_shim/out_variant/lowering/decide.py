@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -37,13 +37,16 @@ def count(event: str) -> None:
     counters[COUNTER][event] += 1
 
 
+def for_effect() -> Decline | None:
+    """The reason that lies in where the call stands in the graph."""
+    return Decline.EFFECTS if releases.is_called_for_an_effect() else None
+
+
 def before_fake(pair: Pair, device: torch.device | None) -> Decline | None:
-    """The reasons that need no fake outputs."""
+    """The reasons that hold for every call of the op on that device in the graph."""
     refuses = releases.wrapper_refuses(device, pair.out)
     if refuses is not None:
         return Decline.CPP_WRAPPER if refuses == "cpp" else Decline.FX_WRAPPER
-    if releases.is_called_for_an_effect():
-        return Decline.EFFECTS
     if releases.has_custom_codegen(pair.functional):
         return Decline.CUSTOM_CODEGEN
     if device is not None and not _has_kernel(pair.out, device) and _has_kernel(pair.functional, device):
@@ -61,7 +64,7 @@ def after_fake(pair: Pair, example_output: Any, example_inputs: Sequence[Any], u
 
     Args:
         example_output: what the functional op's fake kernel returned.
-        example_inputs: the fake tensors among the arguments that it was given.
+        example_inputs: the arguments that it was given.
         unbacked: the symbols that the outputs define, if any.
     """
     if unbacked:
@@ -74,10 +77,19 @@ def after_fake(pair: Pair, example_output: Any, example_inputs: Sequence[Any], u
     if any(_may_overlap(output) for output in outputs):
         return Decline.OVERLAP
     storages = [_storage(tensor) for tensor in outputs]
-    taken = {_storage(tensor) for tensor in example_inputs if isinstance(tensor, torch.Tensor)}
+    taken = {_storage(tensor) for tensor in _tensors(example_inputs)}
     if len(set(storages)) < len(storages) or not taken.isdisjoint(storages):
         return Decline.ALIAS
     return None
+
+
+def _tensors(values: Iterable[Any]) -> Iterator[torch.Tensor]:
+    """The tensors among the arguments of a call, also in lists."""
+    for value in values:
+        if isinstance(value, torch.Tensor):
+            yield value
+        elif isinstance(value, (list, tuple)):
+            yield from _tensors(value)
 
 
 def _is_plain(tensor: torch.Tensor) -> bool:
@@ -98,6 +110,8 @@ def _storage(tensor: torch.Tensor) -> int:
 
 def _may_overlap(tensor: torch.Tensor) -> bool:
     """Whether two elements may share memory. True also where symbolic strides leave it open."""
+    if all(type(size) is int for size in tensor.shape) and tensor.is_contiguous():
+        return False
     from torch.fx.experimental.symbolic_shapes import statically_known_true
 
     if any(statically_known_true(size == 0) for size in tensor.shape):
