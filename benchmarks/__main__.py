@@ -30,7 +30,7 @@ def main() -> int:
     parser.add_argument(
         "--rounds", type=int, default=150, help="timed steps of each contender, run twice (default 150)"
     )
-    parser.add_argument("--save", metavar="NAME", help="write results/NAME.json")
+    parser.add_argument("--save", metavar="NAME", help="write results/NAME.json (or NAME.json, if it is a path)")
     options = parser.parse_args()
 
     from compat_shim.demo import ops as demo_ops
@@ -66,7 +66,6 @@ def main() -> int:
             }
         )
         if options.save:
-            RESULTS.mkdir(exist_ok=True)
             (RESULTS / f"{options.save}.json").write_text(json.dumps({**head, "results": results}, indent=1) + "\n")
         if options.device == "cuda":
             torch.cuda.empty_cache()
