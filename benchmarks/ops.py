@@ -15,15 +15,18 @@ import torch
 NAMESPACE = "compat_shim_bench"
 
 
-def register() -> torch.library.Library:
-    """Define the ops; they exist as long as the library that is returned."""
-    # Stock torch: 2.11 and 2.12 have the one tag, later releases the other, earlier ones neither.
-    tag = tuple(getattr(torch.Tag, name) for name in ("out_variant", "out") if hasattr(torch.Tag, name))[:1]
+def register(tags: tuple[str, ...] = ("out_variant",)) -> torch.library.Library:
+    """Define the ops; they exist as long as the library that is returned.
+
+    Args:
+        tags: names of tags, the first of which that torch has is the out variants'.
+    """
+    tag = next((getattr(torch.Tag, name) for name in tags if hasattr(torch.Tag, name)), ())
     library = torch.library.Library(NAMESPACE, "DEF")
     library.define("scale(Tensor x, float s) -> Tensor")
     library.define("scale.out(Tensor x, float s, *, Tensor(a!) out) -> Tensor(a!)", tags=tag)
     library.define("halves(Tensor x) -> (Tensor, Tensor)")
-    library.define("halves.out(Tensor x, *, Tensor(a!) low, Tensor(b!) high) -> ()", tags=tag)
+    library.define("halves.out(Tensor x, *, Tensor(a!) low, Tensor(b!) high) -> (Tensor(a!), Tensor(b!))", tags=tag)
     for key in ("CPU", "CUDA"):
         library.impl("scale", torch.mul, key)
         library.impl("scale.out", _scale_out, key)
@@ -40,9 +43,8 @@ def _scale_out(x: torch.Tensor, s: float, *, out: torch.Tensor) -> torch.Tensor:
     return torch.mul(x, s, out=out)
 
 
-def _halves_out(x: torch.Tensor, *, low: torch.Tensor, high: torch.Tensor) -> None:
-    torch.mul(x, 0.5, out=low)
-    torch.mul(x, 2.0, out=high)
+def _halves_out(x: torch.Tensor, *, low: torch.Tensor, high: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    return torch.mul(x, 0.5, out=low), torch.mul(x, 2.0, out=high)
 
 
 def _keep_factor(ctx: Any, inputs: Any, output: Any) -> None:
