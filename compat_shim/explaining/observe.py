@@ -85,7 +85,10 @@ def _call_site(
     else:
         decline = words = change = ""
     called = releases.kernel_name(pair.out if pair is not None and lowered else decision.op)
-    lines = [line.strip() for line in code.splitlines() if f"{called}(" in line]
+    # By its name, or by the variable for an overload that is called often.
+    variable = re.search(rf"^\s*(\w+) = {re.escape(called)}$", code, re.MULTILINE)
+    name_in_code = variable[1] if variable else called
+    lines = [line.strip() for line in code.splitlines() if f"{name_in_code}(" in line]
     if lowered:
         lines = [line for line in lines if re.search(rf"\b{decision.buffers[0]}\b", line)]
         line = lines[0] if lines else ""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 import torch
 from checks import compile_and_compare, poisoned_allocations, same
 from ops import Ops, define
+
+import compat_shim
 
 ONE = ("f(Tensor x, float s) -> Tensor", "f.out(Tensor x, float s, *, Tensor(a!) out) -> Tensor(a!)")
 
@@ -35,6 +38,15 @@ def test_a_variable_from_the_fourth_call_on(shared_kernels: None) -> None:
     assert many.count(f" {variable} = torch.ops.{ops.namespace}.f.out\n") == 1
     assert many.count(f" {variable}(") == 4
     assert many.count(f"torch.ops.{ops.namespace}.") == 1
+
+
+def test_explain_finds_the_calls(shared_kernels: None) -> None:
+    ops = define(*ONE, scaled)
+    with torch.no_grad():
+        calls = compat_shim.explain(chain(ops, 4), torch.randn(4, 5)).calls
+    emitted = [call.call for call in calls]
+    assert len(set(emitted)) == 4
+    assert all(re.fullmatch(rf"call_{ops.namespace}_f_out\(\w+, \d\.5, out=buf\d\)", line) for line in emitted)
 
 
 def test_names_that_read_alike_stay_apart(shared_kernels: None) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import collections
 import contextlib
 import importlib.util
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -203,7 +202,7 @@ if importlib.util.find_spec("torch._inductor.codegen.wrapper_fxir") is not None:
             lambda x, n: (x * n, x.sum(-1)),
             out_key="CPU",
         )
-        converter = sys.modules["torch._inductor.codegen.wrapper_fxir"].FxConverter
+        converter = importlib.import_module("torch._inductor.codegen.wrapper_fxir").FxConverter
         symbols = hasattr(converter, "_generate_sym_node")
         counters.clear()
         compiled = torch.compile(lambda x: ops.functional(x, x.shape[0] * 2)[0], fullgraph=True, dynamic=True)
