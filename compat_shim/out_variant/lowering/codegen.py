@@ -85,10 +85,11 @@ def _name(wrapper: Any, node: Any) -> str:
         names[kernel] = kernel
         if sum(getattr(other, "pair", None) == node.pair for other in V.graph.operations) >= _OFTEN:
             name = re.sub(r"\W", "_", f"call_{kernel.removeprefix('torch.ops.')}")
-            # ns.a_b.out and ns_a.b.out read alike.
-            names[kernel] = name if name not in names.values() else f"{name}_{len(names)}"
+            while name in names.values():  # ns.a_b.out and ns_a.b.out read alike
+                name += "_"
+            names[kernel] = name
             with wrapper.prefix.indent(releases.wrapper_indent(wrapper)):
-                wrapper.prefix.writeline(f"{names[kernel]} = {kernel}")
+                wrapper.prefix.writeline(f"{name} = {kernel}")
     return names[kernel]
 
 

@@ -110,8 +110,8 @@ def _storage(tensor: torch.Tensor) -> int:
 
 def _may_overlap(tensor: torch.Tensor) -> bool:
     """Whether two elements may share memory. True also where symbolic strides leave it open."""
-    if all(type(size) is int for size in tensor.shape) and tensor.is_contiguous():
-        return False
+    if all(type(value) is int for value in (*tensor.shape, *tensor.stride())) and tensor.is_contiguous():
+        return False  # by far the most: no symbols, and nothing to sort
     from torch.fx.experimental.symbolic_shapes import statically_known_true
 
     if any(statically_known_true(size == 0) for size in tensor.shape):
