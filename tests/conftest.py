@@ -6,10 +6,11 @@ import dataclasses
 import fcntl
 import hashlib
 import json
+import logging
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,15 @@ def fresh_inductor_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(folder))
     monkeypatch.setenv("TORCHINDUCTOR_COMPILE_THREADS", "1")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def own_log_level() -> Iterator[None]:
+    """The shim sets the level of its logger where the user asks for its lines; here for that test alone."""
+    logger = logging.getLogger("compat_shim")
+    level = logger.level
+    yield
+    logger.setLevel(level)
 
 
 _kept: list[Any] = []
