@@ -21,7 +21,9 @@ from torch._dynamo.utils import counters
 
 import compat_shim
 from benchmarks import ops
+from benchmarks.contenders import was_cache_hit
 from benchmarks.options import read
+from benchmarks.turns import turns
 from benchmarks.workloads import Workload, chain
 from compat_shim.out_variant.lowering import cache_key
 
@@ -50,27 +52,31 @@ def main() -> None:
 
 def _measure(workload: Workload, rounds: int) -> dict[str, list[float]]:
     found: dict[str, list[float]] = {f"{side} {what}": [] for side in ("stock", "shim") for what in ("cold", "hit")}
-    for number in range(rounds + 1):
-        order = ("stock", "shim") if number % 2 else ("shim", "stock")
+    for number, order in enumerate(turns(("stock", "shim"), rounds + 1)):
         with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as two:
             folders = {"stock": one, "shim": two}
             for side in order:
-                cold = _seconds(workload, side, folders[side])
+                cold = _compile_as(side, workload, folders[side])
                 if number:  # the first round compiles what all others share
                     found[f"{side} cold"].append(cold)
             for _ in range(HITS):
                 for side in order:
                     counters.clear()
-                    hit = _seconds(workload, side, folders[side])
-                    assert counters["inductor"]["fxgraph_cache_hit"] or counters["aot_autograd"]["autograd_cache_hit"]
+                    hit = _compile_as(side, workload, folders[side])
+                    assert was_cache_hit()
                     if number:
                         found[f"{side} hit"].append(hit)
     compat_shim.activate()
     return found
 
 
-def _seconds(workload: Workload, side: str, folder: str) -> float:
+def _compile_as(side: str, workload: Workload, folder: str) -> float:
     (compat_shim.activate if side == "shim" else compat_shim.deactivate)()
+    return compile_seconds(workload, folder)
+
+
+def compile_seconds(workload: Workload, folder: str) -> float:
+    """Processor time of compiling and calling the workload's step once, with the cache in ``folder``."""
     torch._dynamo.reset()
     gc.collect()
     gc.disable()

@@ -124,12 +124,17 @@ def _compiled(workload: Workload, name: str, mode: str | None = None, suffix: st
         counters.clear()
         start = time.perf_counter()
         copy("_again")(workload.x)
-        if counters["inductor"]["fxgraph_cache_hit"] or counters["aot_autograd"]["autograd_cache_hit"]:
+        if was_cache_hit():
             contender.hit_s = time.perf_counter() - start
         for _ in range(3 if mode else 0):  # CUDA graphs are recorded in the first calls
             contender.run(workload.x)
     contender.code = "\n".join(code)
     return contender
+
+
+def was_cache_hit() -> bool:
+    """Whether a graph came from either cache since ``torch._dynamo.utils.counters`` were cleared."""
+    return bool(counters["inductor"]["fxgraph_cache_hit"] or counters["aot_autograd"]["autograd_cache_hit"])
 
 
 def _code_of(run: Step, x: torch.Tensor) -> list[str]:

@@ -9,6 +9,7 @@ import torch
 
 from benchmarks.contenders import STOCK, Contender
 from benchmarks.live_ranges import lower_bound
+from benchmarks.turns import turns
 from compat_shim.demo.measure import memory, step_time
 
 
@@ -77,13 +78,11 @@ def figures(found: list[Contender], x: torch.Tensor, rounds: int) -> list[Figure
 
 
 def _rounds(running: list[Contender], x: torch.Tensor, rounds: int) -> list[list[float]]:
-    """One row a round: each contender's seconds. Rotated and turned round, so that none is always first."""
+    """One row a round: each contender's seconds."""
     rows = []
-    order = list(range(len(running)))
-    for number in range(rounds):
-        order = order[1:] + order[:1]
+    for order in turns(range(len(running)), rounds):
         row = [0.0] * len(running)
-        for index in order if number % 2 else reversed(order):
+        for index in order:
             row[index] = step_time(running[index].run, x)
         rows.append(row)
     return rows

@@ -23,6 +23,7 @@ import compat_shim
 from benchmarks import ops
 from benchmarks.contenders import SHIM, STOCK, call_of, contenders
 from benchmarks.options import read
+from benchmarks.turns import turns
 from benchmarks.workloads import FACTOR, Step, chain
 from compat_shim.demo.measure import step_time
 
@@ -41,10 +42,8 @@ def main() -> None:
             for _ in range(5):
                 step_time(step, x)
         times: dict[str, list[float]] = {name: [] for name in steps}
-        order = list(steps)
-        for number in range(options.rounds):
-            order = order[1:] + order[:1]
-            for name in order if number % 2 else reversed(order):
+        for order in turns(list(steps), options.rounds):
+            for name in order:
                 times[name].append(step_time(steps[name], x) * 1e6 / CALLS)
     medians = {name: round(statistics.median(values), 3) for name, values in times.items()}
     print(f"microseconds a call, {CALLS} calls a step, torch {torch.__version__} on {options.device}")

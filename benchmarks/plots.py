@@ -49,13 +49,9 @@ def _time(results: list[dict[str, Any]], title: str, path: Path) -> None:
                     )
         axes.bar(0, 0, color=f"C{index}", label=name)
     axes.axhline(1, color="black", linewidth=0.8)
-    axes.set_xticks(range(len(results)), [result["workload"] for result in results], rotation=20)
-    axes.set_ylabel(f"step time / {STOCK}'s")
     axes.set_ylim(0, 1.6)
-    axes.set_title(title)
-    axes.legend(fontsize="small", ncols=3)
-    figure.savefig(path, dpi=110)
-    pyplot.close(figure)
+    axes.set(title=title, ylabel=f"step time / {STOCK}'s")
+    _save(figure, axes, results, path)
 
 
 def _allocations(results: list[dict[str, Any]], title: str, path: Path) -> None:
@@ -68,10 +64,13 @@ def _allocations(results: list[dict[str, Any]], title: str, path: Path) -> None:
         bars = axes.bar([place + (index - 1) * 0.27 for place in range(len(results))], counts, 0.27, label=name)
         axes.bar_label(bars, fontsize=7)
     axes.set_yscale("symlog", linthresh=1)
+    axes.set(title=title, ylabel="allocations a step")
+    _save(figure, axes, results, path)
+
+
+def _save(figure: Any, axes: Any, results: list[dict[str, Any]], path: Path) -> None:
     axes.set_xticks(range(len(results)), [result["workload"] for result in results], rotation=20)
-    axes.set_ylabel("allocations a step")
-    axes.set_title(title)
-    axes.legend(fontsize="small")
+    axes.legend(fontsize="small", ncols=3)
     figure.savefig(path, dpi=110)
     pyplot.close(figure)
 

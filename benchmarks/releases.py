@@ -18,6 +18,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from benchmarks.turns import turns
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -88,13 +90,8 @@ def _measure(options: argparse.Namespace, workload: str, what: str) -> dict[str,
     for _ in range(options.processes):
         workers = [Worker(argument, workload) for argument in options.pythons]
         rows: list[dict[str, float]] = []
-        order = list(workers)
-        for number in range(options.rounds):
-            order = order[1:] + order[:1]
-            row = {}
-            for worker in order if number % 2 else reversed(order):
-                row[worker.name] = statistics.median(worker.ask(what, 20 if what == "step" else 1))
-            rows.append(row)
+        for order in turns(workers, options.rounds):
+            rows.append({one.name: statistics.median(one.ask(what, 20 if what == "step" else 1)) for one in order})
         first = workers[0].name
         for worker in workers:
             calls[worker.name] = worker.out_calls

@@ -6,14 +6,11 @@ is a line of JSON with the seconds. Compiling is measured in processor time.
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import re
 import sys
 import tempfile
-import time
-from typing import Any
 from unittest import mock
 
 import compat_shim
@@ -23,8 +20,10 @@ import torch._inductor.compile_fx
 from torch._inductor.graph import GraphLowering
 
 from benchmarks import ops
-from benchmarks.workloads import Workload, all_workloads
+from benchmarks.compiling import compile_seconds
+from benchmarks.workloads import Step, Workload, all_workloads
 from compat_shim.demo.measure import step_time
+from compat_shim.out_variant.lowering.codegen import spelled_out
 
 
 def main() -> None:
@@ -35,10 +34,13 @@ def main() -> None:
     (workload,) = all_workloads("cpu", sys.argv[1:2])
     code: list[str] = []
     with torch.no_grad(), tempfile.TemporaryDirectory() as warm:
-        with mock.patch.object(GraphLowering, "save_output_code", code.append):
-            step = _compile(workload, warm)
-        # By name, or by the shim's variable.
-        out_calls = len(re.findall(r"(?:torch\.ops\.\w+\.\w+\.out|\bcall_\w+_out)\(", "".join(code)))
+        step = torch.compile(workload.step, fullgraph=True, dynamic=False)
+        with (
+            mock.patch.object(GraphLowering, "save_output_code", code.append),
+            mock.patch.dict(os.environ, TORCHINDUCTOR_CACHE_DIR=warm),
+        ):
+            step(workload.x)
+        out_calls = len(re.findall(r"torch\.ops\.\w+\.\w+\.out\(", spelled_out("".join(code))))
         print(json.dumps({"torch": torch.__version__, "out_calls": out_calls}), flush=True)
         for line in sys.stdin:
             what, _, count = line.partition(" ")
@@ -48,25 +50,13 @@ def main() -> None:
     del library
 
 
-def _seconds(what: str, workload: Workload, step: Any, warm: str) -> float:
+def _seconds(what: str, workload: Workload, step: Step, warm: str) -> float:
     if what == "step":
         return step_time(step, workload.x)
-    torch._dynamo.reset()
+    if what == "hit":
+        return compile_seconds(workload, warm)
     with tempfile.TemporaryDirectory() as empty:
-        gc.collect()
-        gc.disable()
-        start = time.process_time()
-        _compile(workload, warm if what == "hit" else empty)
-        seconds = time.process_time() - start
-        gc.enable()
-    return seconds
-
-
-def _compile(workload: Workload, folder: str) -> Any:
-    with mock.patch.dict(os.environ, TORCHINDUCTOR_CACHE_DIR=folder):
-        compiled = torch.compile(workload.step, fullgraph=True, dynamic=False)
-        compiled(workload.x)
-    return compiled
+        return compile_seconds(workload, empty)
 
 
 if __name__ == "__main__":

@@ -40,6 +40,17 @@ def test_the_bound_is_the_most_that_lives_at_once(monkeypatch: pytest.MonkeyPatc
     assert lower_bound(CODE.replace("torch.ops.ns.g.out", "buf7 = torch.ops.ns.g.default")) is None
 
 
+@pytest.mark.parametrize("contenders", [1, 2, 3, 4, 7])
+def test_nobody_runs_at_one_place_more_often_than_at_another(contenders: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT)
+    from benchmarks.turns import turns
+
+    orders = list(turns(range(contenders), 2 * contenders))
+    for place in range(contenders):
+        assert sorted(order[place] for order in orders) == sorted([*range(contenders)] * 2)
+    assert contenders < 3 or orders[0] in [order[::-1] for order in orders]
+
+
 @pytest.fixture(scope="module")
 def measured(run_command: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     folder = tmp_path_factory.mktemp("bench")

@@ -15,10 +15,10 @@ from torch._dynamo.utils import counters
 import compat_shim
 from compat_shim.demo.block import Block, ops_alone
 from compat_shim.demo.ops import NAMESPACE
+from compat_shim.out_variant.lowering.codegen import spelled_out
 
 COUNTER = "compat_shim"
-# By its name, or by the variable that the shim makes for an overload that is called often.
-_OUT_CALL = re.compile(rf"(torch\.ops\.{NAMESPACE}\.\w+\.out|call_{NAMESPACE}_\w+_out)\(")
+_OUT_CALL = re.compile(rf"torch\.ops\.{NAMESPACE}\.\w+\.out\(")
 
 
 @dataclasses.dataclass
@@ -46,7 +46,7 @@ class Contender:
     @property
     def out_calls(self) -> int:
         """Calls of an out variant in the generated code, whoever lowered them."""
-        return len(_OUT_CALL.findall(self.code))
+        return len(_OUT_CALL.findall(spelled_out(self.code)))
 
 
 def compile_both(block: Block, x: torch.Tensor) -> tuple[Contender, Contender]:

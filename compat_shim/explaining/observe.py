@@ -16,7 +16,8 @@ from torch._inductor.graph import GraphLowering
 
 from compat_shim import shim
 from compat_shim.explaining import report
-from compat_shim.out_variant.lowering import observe, releases
+from compat_shim.out_variant import marks
+from compat_shim.out_variant.lowering import codegen, observe, releases
 
 
 class Observer:
@@ -30,7 +31,7 @@ class Observer:
 
     def decision(self, decision: observe.Decision) -> None:
         # A name like aten's may come here too: torch's own ops are no custom ops.
-        if isinstance(decision.op, torch._ops.OpOverload) and decision.op.namespace not in ("aten", "prim", "prims"):
+        if isinstance(decision.op, torch._ops.OpOverload) and decision.op.namespace not in marks.BUILTIN:
             # The sizes are asked for now: their symbols belong to the compile.
             entry = (decision, _bytes(decision.outputs))
             self._undecided.setdefault(threading.get_ident(), []).append(entry)
@@ -85,9 +86,7 @@ def _call_site(
     else:
         decline = words = change = ""
     called = releases.kernel_name(pair.out if pair is not None and lowered else decision.op)
-    # By its name, or by the variable for an overload that is called often.
-    variable = re.search(rf"^\s*(\w+) = {re.escape(called)}$", code, re.MULTILINE)
-    name_in_code = variable[1] if variable else called
+    name_in_code = codegen.variables(code).get(called, called)
     lines = [line.strip() for line in code.splitlines() if f"{name_in_code}(" in line]
     if lowered:
         lines = [line for line in lines if re.search(rf"\b{decision.buffers[0]}\b", line)]

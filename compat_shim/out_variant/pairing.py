@@ -235,14 +235,10 @@ def tagged_packets() -> Iterator[OpOverloadPacket]:
     import torch
 
     tags = out_tags()
-    marked = {name for name in marks.marked_names() if not name.startswith(_BUILTIN) and names.exists(name)}
-    seen: set[str] = set()
-    for qualified in sorted(_may_be_tagged(tags) | marked):
-        name = qualified.partition(".")[0]
-        if name in seen or not (qualified in marked or _is_tagged(qualified, tags)):
-            continue
-        seen.add(name)
-        namespace, _, base = name.partition("::")
+    found = {name for name in marks.marked_names() if not name.startswith(_BUILTIN) and names.exists(name)}
+    found.update(name for name in _may_be_tagged(tags) if _is_tagged(name, tags))
+    for qualified in sorted({name.partition(".")[0] for name in found}):
+        namespace, _, base = qualified.partition("::")
         yield getattr(getattr(torch.ops, namespace), base)
 
 

@@ -93,6 +93,19 @@ def _name(wrapper: Any, node: Any) -> str:
     return names[kernel]
 
 
+def variables(code: str) -> dict[str, str]:
+    """The overloads that generated code has variables for: ``torch.ops.ns.op.out`` → variable."""
+    return {kernel: name for name, kernel in re.findall(r"^ *(call_\w+) = (torch\.ops\.\S+)$", code, re.MULTILINE)}
+
+
+def spelled_out(code: str) -> str:
+    """Generated code as it would be without variables for overloads, to look for calls by name."""
+    for kernel, name in variables(code).items():
+        code = re.sub(rf"^ *{name} = .*\n", "", code, flags=re.MULTILINE)
+        code = re.sub(rf"\b{name}\(", f"{kernel}(", code)
+    return code
+
+
 def call_arguments(node: Any) -> list[str]:
     """The arguments of the out variant's call as Python source, in the order of its schema.
 

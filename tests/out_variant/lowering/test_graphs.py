@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from checks import compile_and_compare, poisoned_allocations, same
+from checks import at_once, compile_and_compare, poisoned_allocations, same
 from ops import Ops, define
 from torch._dynamo.utils import counters
 from torch._higher_order_ops.scan import scan
@@ -269,19 +269,8 @@ def test_calls_for_an_ordered_effect_keep_torch_s_own_kernel_and_their_order(one
 
 
 def test_two_threads_compile_at_once(one: Ops, two: Ops) -> None:
-    import threading
-
     graphs = [mixed(one, two), lambda x: two.functional(one.functional(x, 3.0))]
     inputs = torch.randn(8, 8)
     expected = [graph(inputs.clone()) for graph in graphs]
-    found: list[Any] = [None, None]
-
-    def work(index: int) -> None:
-        found[index] = torch.compile(graphs[index], fullgraph=True)(inputs.clone())
-
-    threads = [threading.Thread(target=work, args=(index,)) for index in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    found = at_once(*(lambda graph=graph: torch.compile(graph, fullgraph=True)(inputs.clone()) for graph in graphs))
     assert same(found, expected)

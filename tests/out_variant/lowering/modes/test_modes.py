@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import contextlib
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +10,7 @@ from unittest import mock
 
 import pytest
 import torch
-from checks import poisoned_allocations, same
+from checks import at_once, poisoned_allocations, same
 from ops import Ops, define
 from torch._dynamo.utils import counters
 from torch._inductor import compile_fx, config
@@ -55,10 +54,7 @@ def in_two_threads(graph: Callable[..., Any], x: torch.Tensor) -> Any:
         with torch.no_grad():
             return torch.compile(lambda x: graph(x), fullgraph=True)(x.clone())
 
-    # Up to 2.8 at least, torch takes one thread's tracing for the other's, and by default refuses its call.
-    tolerant = torch._dynamo.config.patch(error_on_nested_fx_trace=False)
-    with tolerant, concurrent.futures.ThreadPoolExecutor(2) as threads:
-        first, second = (future.result() for future in [threads.submit(work) for _ in range(2)])
+    first, second = at_once(work, work)
     assert same(first, second)
     return first
 
