@@ -13,6 +13,7 @@ ADVICE = {
     "FX_WRAPPER": "compile with static shapes, or with a newer torch",
     "CUSTOM_CODEGEN": "nothing: whoever registered the codegen decides what is emitted",
     "EFFECTS": "nothing: torch keeps the order of effects by its own kernel",
+    "UNSEEN": "nothing: the next graph that is compiled lowers it; or import the library before the first",
     "NO_KERNEL": "register the out variant's kernel for the device too",
     "DATA_DEPENDENT": "nothing, unless the size can be told from the inputs' sizes in the fake kernel",
     "NOT_TENSORS": "let the fake kernel return one Tensor for each out argument",

@@ -12,11 +12,9 @@ import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from compat_shim.out_variant import marks, names
+from compat_shim.out_variant import listing, marks, names
 from compat_shim.out_variant import schema as schemas
 from compat_shim.out_variant.discovery import get_out_arg_names, tagged_overloads
-from compat_shim.out_variant.marks import BUILTIN
-from compat_shim.out_variant.tag import out_tags
 from compat_shim.patching.log import logger
 
 # torch is imported where it is used: importing it applies patches, and those import this module.
@@ -234,41 +232,6 @@ def tagged_packets() -> Iterator[OpOverloadPacket]:
     """The ops outside torch's own namespaces that have an overload tagged as an out variant."""
     import torch
 
-    tags = out_tags()
-    found = {name for name in marks.marked_names() if not name.startswith(_BUILTIN) and names.exists(name)}
-    found.update(name for name in _may_be_tagged(tags) if _is_tagged(name, tags))
-    for qualified in sorted({name.partition(".")[0] for name in found}):
+    for qualified in sorted({name.partition(".")[0] for name in listing.tagged()}):
         namespace, _, base = qualified.partition("::")
         yield getattr(getattr(torch.ops, namespace), base)
-
-
-_BUILTIN = tuple(f"{namespace}::" for namespace in BUILTIN)
-
-# All names of overloads when they were last listed, and those of them that may carry a tag.
-_listed: tuple[list[str], frozenset[str]] = ([], frozenset())
-
-
-def _may_be_tagged(tags: tuple[object, ...]) -> frozenset[str]:
-    """The overloads outside torch's own namespaces that are tagged, or whose tags can change."""
-    global _listed
-    import torch
-
-    # At each compile. Listing the thousands of names is most of what that costs; comparing them
-    # with the last ones is a fraction of looking at each.
-    known = torch._C._dispatch_get_all_op_names()
-    if known != _listed[0]:
-        outside = [name for name in known if not name.startswith(_BUILTIN)]
-        # What C++ has defined stays as long as the process, with its tags; a Library of Python's may
-        # go away and another define the op anew.
-        changeable = getattr(torch.library, "_defs", outside)
-        _listed = (known, frozenset(name for name in outside if name in changeable or _is_tagged(name, tags)))
-    return _listed[1]
-
-
-def _is_tagged(qualified: str, tags: tuple[object, ...]) -> bool:
-    import torch
-
-    # One C++ call. Asking torch.ops would build a packet for every op.
-    name, _, overload = qualified.partition(".")
-    found = torch._C._get_operation_overload(name, overload)
-    return found is not None and any(tag in found[2] for tag in tags)
