@@ -1,11 +1,13 @@
 """``python -m benchmarks.worker WORKLOAD``: one contender of ``benchmarks.releases``, which waits for commands.
 
 ``step N``, ``cold N`` and ``hit N`` measure N steps, compiles in an empty cache, or cache hits; the answer
-is a line of JSON with the seconds. Compiling is measured in processor time.
+is a line of JSON with the seconds. Compiling is measured in processor time, each command at another depth
+of the stack.
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
@@ -20,7 +22,7 @@ import torch._inductor.compile_fx
 from torch._inductor.graph import GraphLowering
 
 from benchmarks import ops
-from benchmarks.compiling import compile_seconds
+from benchmarks.compiling import DEPTHS, compile_seconds, deeper
 from benchmarks.workloads import Step, Workload, all_workloads
 from compat_shim.demo.measure import step_time
 from compat_shim.out_variant.lowering.codegen import spelled_out
@@ -42,11 +44,12 @@ def main() -> None:
             step(workload.x)
         out_calls = len(re.findall(r"torch\.ops\.\w+\.\w+\.out\(", spelled_out("".join(code))))
         print(json.dumps({"torch": torch.__version__, "out_calls": out_calls}), flush=True)
-        for line in sys.stdin:
+        for number, line in enumerate(sys.stdin):
             what, _, count = line.partition(" ")
-            print(
-                json.dumps({"seconds": [_seconds(what, workload, step, warm) for _ in range(int(count))]}), flush=True
-            )
+            depth = DEPTHS[number % len(DEPTHS)] if what != "step" else 0
+            once = functools.partial(_seconds, what, workload, step, warm)
+            seconds = [deeper(depth, once) for _ in range(int(count))]
+            print(json.dumps({"seconds": seconds}), flush=True)
     del library
 
 

@@ -71,9 +71,10 @@ def generate_extern_kernel_multi_out(wrapper: Any, node: Any) -> None:
 def _name(wrapper: Any, node: Any) -> str:
     """What the call calls: the overload's name, or a variable where the graph calls it often.
 
-    The four look-ups of ``torch.ops.ns.op.out`` take a twentieth of a small call's time. The variable
-    is set whenever the wrapper's function is entered: one that the module kept would outlive the
-    op's library, and with it the C++ object behind the overload.
+    The four look-ups of ``torch.ops.ns.op.out`` take a twentieth of a small call's time, and so does the
+    overload's Python frame around the function in C++. The variable is set whenever the wrapper's function
+    is entered: one that the module kept would outlive the op's library, and with it the C++ object behind
+    the overload.
     """
     kernel: str = node.get_kernel_name()
     # A subclass may write no Python, and the function of a partition is opened only after its calls
@@ -88,14 +89,18 @@ def _name(wrapper: Any, node: Any) -> str:
             while name in names.values():  # ns.a_b.out and ns_a.b.out read alike
                 name += "_"
             names[kernel] = name
+            call = f"{kernel}._op" if releases.calls_only_its_op(node.pair.out) else kernel
             with wrapper.prefix.indent(releases.wrapper_indent(wrapper)):
-                wrapper.prefix.writeline(f"{name} = {kernel}")
+                wrapper.prefix.writeline(f"{name} = {call}")
     return names[kernel]
 
 
 def variables(code: str) -> dict[str, str]:
     """The overloads that generated code has variables for: ``torch.ops.ns.op.out`` → variable."""
-    return {kernel: name for name, kernel in re.findall(r"^ *(call_\w+) = (torch\.ops\.\S+)$", code, re.MULTILINE)}
+    return {
+        kernel: name
+        for name, kernel in re.findall(r"^ *(call_\w+) = (torch\.ops\.\S+?)(?:\._op)?$", code, re.MULTILINE)
+    }
 
 
 def spelled_out(code: str) -> str:

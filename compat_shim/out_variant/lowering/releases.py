@@ -93,6 +93,15 @@ def kernel_name(op: Any) -> str:
     return f"torch.ops.{namespace}.{name}.{op._overloadname}"
 
 
+def calls_only_its_op(op: Any) -> bool:
+    """Whether a call of the overload is a call of ``op._op``, the function in C++, and nothing more.
+
+    Not so for an op of script objects, nor where somebody has instrumented the class.
+    """
+    code = getattr(type(op).__call__, "__code__", None)
+    return code is not None and code.co_names == ("_op",)
+
+
 def wrapper_refuses(device: torch.device | None, out: Any) -> str | None:
     """The wrapper that the graph is compiled to, ``"cpp"`` or ``"fx"``, if it cannot express the call.
 
