@@ -4,17 +4,19 @@ A chain of calls is run in forms that differ in one thing each, taking turns; th
 neighbours is what that thing costs:
 
 - ``kernel``: what the out variant's kernel does, called by itself
-- ``+ dispatcher``: through the overload, bound once
-- ``look-ups``: as ``+ dispatcher``, with ``torch.ops.ns.op.out`` looked up for each call (the wrapper does so once)
+- ``+ dispatcher``: through the overload's function in C++, bound once
 - ``+ wrapper``: the generated wrapper's ``call``, which allocates, reuses and deletes
 - ``+ runtime``: the compiled function, with Dynamo's guards and AOTAutograd's runtime
-- ``stock wrapper``, ``stock``: the last two of stock torch's fallback
+- ``overload``: as ``+ dispatcher``, with the overload's Python frame around the function in C++
+- ``look-ups``: as ``overload``, with ``torch.ops.ns.op.out`` looked up for each call
+- ``stock wrapper``, ``stock``: as ``+ wrapper`` and ``+ runtime``, of stock torch's fallback
 """
 
 from __future__ import annotations
 
 import json
 import statistics
+from collections.abc import Callable
 
 import torch
 import torch._inductor.compile_fx
@@ -51,7 +53,7 @@ def main() -> None:
     for name, median in medians.items():
         more = f"{median - before:+8.3f}" if name.startswith(("kernel", "+")) else ""
         print(f"  {name:16}{median:9.3f} {more}")
-        before = before if name == "look-ups" else median
+        before = median
     if options.save:
         head = {"torch": torch.__version__, "device": options.device, "calls": CALLS}
         options.save.write_text(json.dumps({**head, "microseconds": medians}, indent=1) + "\n")
@@ -64,17 +66,14 @@ def _steps(x: torch.Tensor) -> dict[str, Step]:
     out = torch.ops.compat_shim_bench.scale.out
     one, two = torch.empty_like(x), torch.empty_like(x)
 
-    def kernel(x: torch.Tensor) -> None:
-        a, b = one, two
-        for _ in range(CALLS):
-            ops._scale_out(a, FACTOR, out=b)
-            a, b = b, a
+    def through(call: Callable[..., object]) -> Step:
+        def chained(x: torch.Tensor) -> None:
+            a, b = one, two
+            for _ in range(CALLS):
+                call(a, FACTOR, out=b)
+                a, b = b, a
 
-    def dispatcher(x: torch.Tensor) -> None:
-        a, b = one, two
-        for _ in range(CALLS):
-            out(a, FACTOR, out=b)
-            a, b = b, a
+        return chained
 
     def look_ups(x: torch.Tensor) -> None:
         a, b = one, two
@@ -83,11 +82,12 @@ def _steps(x: torch.Tensor) -> dict[str, Step]:
             a, b = b, a
 
     return {
-        "kernel": kernel,
-        "+ dispatcher": dispatcher,
-        "look-ups": look_ups,
+        "kernel": through(ops._scale_out),
+        "+ dispatcher": through(out._op),
         "+ wrapper": call_of(found[SHIM].code),
         "+ runtime": found[SHIM].run,
+        "overload": through(out),
+        "look-ups": look_ups,
         "stock wrapper": call_of(found[STOCK].code),
         "stock": found[STOCK].run,
     }
