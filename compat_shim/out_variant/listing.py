@@ -17,6 +17,7 @@ from compat_shim.out_variant.tag import out_tags
 _BUILTIN = tuple(f"{namespace}::" for namespace in BUILTIN)
 # The modules of generated code, one for each compiled graph.
 _GENERATED = "torch._inductor.runtime.compile_tasks."
+_KEY_MADE = "compat_shim_key_made"  # an attribute of a compile's context
 
 
 @dataclasses.dataclass
@@ -48,22 +49,30 @@ def tagged() -> Iterator[str]:
     yield from (name for name in _listing().may_be_tagged if _is_tagged(name, tags))
 
 
-def was_listed(name: str) -> bool:
-    """Whether the last cache key was made with this tagged overload in view.
+def key_made() -> None:
+    """Note that a cache key of the compile that is running holds what is listed now."""
+    import torch
 
-    Not so for what C++ code has registered since, or before that without an import or a library loaded by
-    ``torch.ops``. Then the next call of ``tagged()`` lists all ops.
+    context = torch._guards.CompileContext.try_get()
+    if context is not None:
+        vars(context)[_KEY_MADE] = True
+
+
+def missed(name: str) -> bool:
+    """Whether a cache key of the compile that is running was made without this tagged overload.
+
+    So for what C++ code has registered unseen, neither by an import nor a library loaded by ``torch.ops``,
+    or since the key was made. Then the next call of ``tagged()`` lists all ops.
     """
     import torch
 
-    listed = (
-        _last.modules is None  # no key was made
-        or name in _last.may_be_tagged
-        or name in marks.marked_names()
-        or name in getattr(torch.library, "_defs", ())
-    )
-    _last.outdated |= not listed
-    return listed
+    context = torch._guards.CompileContext.try_get()
+    if context is None or _KEY_MADE not in vars(context):
+        return False
+    if name in _last.may_be_tagged or name in marks.marked_names():
+        return False
+    _last.outdated = True
+    return True
 
 
 def _listing() -> _Listing:

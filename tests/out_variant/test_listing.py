@@ -60,28 +60,50 @@ def test_without_torch_s_record_of_python_s_ops_each_time_lists_them(
     assert f"{library.ns}::op" in set(listing.tagged())
 
 
-def test_an_op_that_came_unseen_is_lowered_from_the_next_graph_on(library: Any) -> None:
+def define_unseen(namespace: str) -> Any:
+    """Ops as C++ code defines them that registers by a call, long after its import: torch.library does not know."""
+
     def write(x: torch.Tensor, *, out: torch.Tensor) -> None:
         torch.mul(x, 2.0, out=out)
 
-    library.define("seen(Tensor x) -> Tensor")
-    library.impl("seen", lambda x: x * 3.0, "CompositeExplicitAutograd")
-    library.impl("seen", torch.empty_like, "Meta")
-    seen = getattr(torch.ops, library.ns).seen
-    compile_and_compare(lambda x: seen(x), torch.randn(5))  # torch imports much of itself at the first
-    list(listing.tagged())
-    # As C++ code does that registers ops by a call, long after its import: torch.library does not know.
-    unseen = torch._C._dispatch_library("FRAGMENT", "compat_shim_unseen", "")
+    unseen = torch._C._dispatch_library("FRAGMENT", namespace, "")
     for name in ("f", "g"):
         unseen.define(f"{name}(Tensor x) -> Tensor", "")
         unseen.define(f"{name}.out(Tensor x, *, Tensor(a!) out) -> ()", "", (torch.Tag.out_variant,))
         unseen.impl(name, "CompositeExplicitAutograd", lambda x: x * 2.0)
         unseen.impl(f"{name}.out", "CompositeExplicitAutograd", write)
         unseen.impl(name, "Meta", torch.empty_like)
-    ops = torch.ops.compat_shim_unseen
+    return unseen
 
+
+@pytest.fixture
+def _warm(library: Any) -> None:
+    """What torch imports at the first compile is there, and the ops are listed."""
+    library.define("seen(Tensor x) -> Tensor")
+    library.impl("seen", lambda x: x * 3.0, "CompositeExplicitAutograd")
+    library.impl("seen", torch.empty_like, "Meta")
+    seen = getattr(torch.ops, library.ns).seen
+    compile_and_compare(lambda x: seen(x), torch.randn(5))
+    list(listing.tagged())
+
+
+@pytest.mark.usefixtures("_warm")
+def test_an_op_that_came_unseen_is_lowered_from_the_next_graph_on() -> None:
+    unseen = define_unseen("compat_shim_unseen")
+    ops = torch.ops.compat_shim_unseen
     compile_and_compare(lambda x: ops.f(ops.g(x)), torch.randn(5))
     assert counters["compat_shim"] == {"declined: UNSEEN": 2}
     code = compile_and_compare(lambda x: ops.g(ops.f(x)), torch.randn(5))
     assert counters["compat_shim"] == {"lowered": 2}
     assert "torch.ops.compat_shim_unseen.f.out(" in code
+    del unseen
+
+
+@pytest.mark.usefixtures("_warm")
+def test_an_op_that_came_unseen_is_lowered_at_once_where_no_key_is_made() -> None:
+    unseen = define_unseen("compat_shim_unseen_uncached")
+    ops = torch.ops.compat_shim_unseen_uncached
+    with torch._inductor.config.patch(force_disable_caches=True):
+        compile_and_compare(lambda x: ops.f(ops.g(x)), torch.randn(5))
+    assert counters["compat_shim"] == {"lowered": 2}
+    del unseen

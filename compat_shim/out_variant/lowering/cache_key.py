@@ -16,7 +16,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from compat_shim.out_variant import pairing
+from compat_shim.out_variant import listing, pairing
 from compat_shim.patching.log import logger
 from compat_shim.shim import VERSION, current_settings
 
@@ -38,6 +38,7 @@ def wrap_hash_details(original: Callable[..., None]) -> Callable[..., None]:
         original(self, *args, **kwargs)
         try:
             self.compat_shim = salt()
+            listing.key_made()
         except Exception:
             # Without the salt the key could hit code for other pairs; a key that is new every
             # time only misses.

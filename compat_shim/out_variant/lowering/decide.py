@@ -22,7 +22,7 @@ class Decline(enum.Enum):
     FX_WRAPPER = "the FX wrapper of this torch cannot call the out variant"
     CUSTOM_CODEGEN = "the op has a custom wrapper codegen"
     EFFECTS = "the op is called for an effect, whose order hangs on torch's own kernel"
-    UNSEEN = "the out variant was registered unseen (no torch.library, no import) after an earlier compile"
+    UNSEEN = "the out variant was registered unseen (no torch.library, no import), and the cache key lacks it"
     NO_KERNEL = "the out variant has no kernel for the device, and the functional op has one"
     DATA_DEPENDENT = "the size of an output depends on data"
     NOT_TENSORS = "the fake kernel returns something other than one Tensor for each out argument"
@@ -51,8 +51,8 @@ def before_fake(pair: Pair, device: torch.device | None) -> Decline | None:
         return Decline.CPP_WRAPPER if refuses == "cpp" else Decline.FX_WRAPPER
     if releases.has_custom_codegen(pair.functional):
         return Decline.CUSTOM_CODEGEN
-    if pair.source == "tag" and not listing.was_listed(pair.out.name()):
-        return Decline.UNSEEN  # the cache's key does not have the pair, the next graph's will
+    if pair.source == "tag" and listing.missed(pair.out.name()):
+        return Decline.UNSEEN  # the next graph's key will have it
     if device is not None and not _has_kernel(pair.out, device) and _has_kernel(pair.functional, device):
         return Decline.NO_KERNEL
     return None
