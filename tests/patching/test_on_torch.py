@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import scenarios
-from scenarios import FUNCTIONS, NAME, PATCHES, needing, relevant
+from torch_state import FUNCTIONS, NAME, PATCHES, needing, relevant
 
 from compat_shim.features import FEATURES
 from compat_shim.patching import fingerprint
