@@ -229,7 +229,7 @@ class Engine:
             found = f"{function.__qualname__} from {fingerprint.defined_in(function)}"
             return Finding(Verdict.FOREIGN_PATCH, shown, found)
         try:
-            found = fingerprint.hash_of(function)
+            found = fingerprint.hash_of(function, expected)
         except fingerprint.Unverifiable as error:
             return Finding(Verdict.UNVERIFIABLE, shown, str(error))
         if found != expected:

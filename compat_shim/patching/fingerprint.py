@@ -105,8 +105,11 @@ def is_foreign(function: types.FunctionType, target: str) -> bool:
     return defined_in(function) != split(target)[0] or hasattr(function, "__wrapped__")
 
 
-def hash_of(function: types.FunctionType) -> str:
+def hash_of(function: types.FunctionType, expected: str | None = None) -> str:
     """The fingerprint of a function.
+
+    Args:
+        expected: a fingerprint that it may have; if it has, that is found out in a tenth of the time.
 
     Raises:
         Unverifiable: its source cannot be read.
@@ -118,12 +121,35 @@ def hash_of(function: types.FunctionType) -> str:
         lines = linecache.getlines(code.co_filename, function.__globals__)
         if not lines:
             raise Unverifiable(f"no source file {code.co_filename}")
-        block = inspect.getblock(lines[code.co_firstlineno - 1 :])
+        lines = lines[code.co_firstlineno - 1 :]
+        if expected is not None and _hash(_until_dedent(lines)) == expected:
+            return expected
+        block = inspect.getblock(lines)  # token by token, in Python
     except (OSError, IndexError, SyntaxError, tokenize.TokenError) as error:
         raise Unverifiable(str(error)) from error
     definition = re.compile(rf"\bdef\s+{re.escape(code.co_name)}\b")
     if not any(map(definition.search, block)) and code.co_name != "<lambda>":
         raise Unverifiable(f"{code.co_filename} no longer matches the code that runs")
+    return _hash(block)
+
+
+def _until_dedent(lines: list[str]) -> list[str]:
+    """Where a function ends by the indentation of its lines. A string or comment in it can mislead that."""
+    own = len(lines[0]) - len(lines[0].lstrip())
+    end, in_body = 0, False
+    for number, line in enumerate(lines):
+        text = line.lstrip()
+        if not text or (in_body and text.startswith("#") and len(line) - len(text) <= own):
+            continue
+        if len(line) - len(text) <= own:
+            if in_body and not text.startswith(")"):
+                break
+            in_body = in_body or text.startswith(("def ", "async def "))
+        end = number
+    return lines[: end + 1]
+
+
+def _hash(block: list[str]) -> str:
     text = inspect.cleandoc("\n".join(line.rstrip() for line in block))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

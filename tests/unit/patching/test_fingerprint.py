@@ -54,6 +54,40 @@ def test_signature_body_and_decorators_all_count(bench: Bench, changed: str) -> 
     assert fingerprint.hash_of(function) != hash_at("lib_a:plain")
 
 
+PLAIN = {
+    "function": "def f(x):\n    return 1\n\n\ny = 1\n",
+    "comments": "def f(x):\n    # one\n# two\n    return 1\n    # three\n\n# four\ny = 1\n",
+    "signature of several lines": "def f(\n    x,\n    y=(1, 2),\n):\n    return 1\ny = 1\n",
+    "decorators": "def d(g):\n    return g\n@d\n@d\ndef f(x):\n    return 1\n@d\ndef g(): ...\n",
+    "one line": "def f(x): return 1\ny = 1\n",
+    "at the end": "def f(x):\n    return 1",
+}
+MISLEADING = {
+    "string": "def f(x):\n    return '''\ntext\n'''\ny = 1\n",
+    "brackets": "def f(x):\n    return [\n1,\n]\ny = 1\n",
+    "comment": "def f(x):\n        return 1\n    # not of the body\ny = 1\n",
+}
+
+
+@pytest.mark.parametrize("text", PLAIN.values(), ids=PLAIN)
+def test_an_expected_fingerprint_is_found_without_taking_the_source_apart(
+    bench: Bench, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    function = bench.load("lib_a", text).f
+    right = fingerprint.hash_of(function)
+    monkeypatch.delattr("inspect.getblock")
+    assert fingerprint.hash_of(function, right) == right
+
+
+@pytest.mark.parametrize("text", {**PLAIN, **MISLEADING}.values(), ids={**PLAIN, **MISLEADING})
+def test_what_is_expected_does_not_change_a_fingerprint(bench: Bench, text: str) -> None:
+    function = bench.load("lib_a", text).f
+    right = fingerprint.hash_of(function)
+    changed = bench.load("lib_b", text.replace("1", "2").replace("text", "other")).f
+    assert fingerprint.hash_of(function, right) == right
+    assert fingerprint.hash_of(changed, right) == fingerprint.hash_of(changed) != right
+
+
 def test_line_ends_trailing_space_and_depth_do_not_count(bench: Bench) -> None:
     bench.load("lib_a", "def f(x):\n    y = x\n    return y\n")
     bench.write("lib_b").write_bytes(b"def f(x):\r\n    y = x   \r\n    return y\r\n")
