@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Set
 
 from compat_shim.out_variant import marks, names
-from compat_shim.out_variant.marks import BUILTIN
 from compat_shim.out_variant.tag import out_tags
 
-_BUILTIN = tuple(f"{namespace}::" for namespace in BUILTIN)
+_BUILTIN = tuple(f"{namespace}::" for namespace in marks.BUILTIN)
 # The modules of generated code, one for each compiled graph.
 _GENERATED = "torch._inductor.runtime.compile_tasks."
 _KEY_MADE = "compat_shim_key_made"  # an attribute of a compile's context
@@ -28,15 +26,14 @@ class _Listing:
         may_be_tagged: the overloads outside torch's own namespaces that are or were tagged, or whose tags
             can change.
         modules, libraries, defined: what there was then of all that brings ops: modules, C++ libraries
-            that were loaded by ``torch.ops``, and ops that Python has defined. None: never listed.
-        outdated: whether an op has been met since that came by none of these.
+            that were loaded by ``torch.ops``, and ops that Python has defined. ``modules`` is None before the
+            first listing, and once an op has been met that came by none of these.
     """
 
     may_be_tagged: frozenset[str] = frozenset()
     modules: frozenset[str] | None = None
     libraries: int = 0
     defined: frozenset[str] = frozenset()
-    outdated: bool = False
 
 
 _last = _Listing()
@@ -71,7 +68,7 @@ def missed(name: str) -> bool:
         return False
     if name in _last.may_be_tagged or name in marks.marked_names():
         return False
-    _last.outdated = True
+    _last.modules = None
     return True
 
 
@@ -83,7 +80,6 @@ def _listing() -> _Listing:
     if (
         defined is None
         or _last.modules is None
-        or _last.outdated
         or (libraries, defined) != (_last.libraries, _last.defined)
         or any(not name.startswith(_GENERATED) for name in sys.modules.keys() - _last.modules)
     ):
@@ -91,20 +87,19 @@ def _listing() -> _Listing:
         modules = frozenset(sys.modules)
         # What was found once stays: torch's record drops an op that was defined anew when the Library that
         # had defined it before goes away.
-        may_be_tagged = _last.may_be_tagged.union(_list())
+        may_be_tagged = _last.may_be_tagged.union(_list(defined))
         _last = _Listing(may_be_tagged, modules, libraries, frozenset(defined or ()))
     return _last
 
 
-def _list() -> Iterator[str]:
+def _list(defined: Set[str] | None) -> Iterator[str]:
     import torch
 
     tags = out_tags()
-    # What C++ has defined stays as long as the process, with its tags; a Library of Python's may go away
-    # and another define the op anew.
-    changeable: Any = getattr(torch.library, "_defs", None)
     for name in torch._C._dispatch_get_all_op_names():
-        if not name.startswith(_BUILTIN) and (changeable is None or name in changeable or _is_tagged(name, tags)):
+        # What C++ has defined stays as long as the process, with its tags; a Library of Python's may go away
+        # and another define the op anew.
+        if not name.startswith(_BUILTIN) and (defined is None or name in defined or _is_tagged(name, tags)):
             yield name
 
 

@@ -139,9 +139,11 @@ def _until_dedent(lines: list[str]) -> list[str]:
     end, in_body = 0, False
     for number, line in enumerate(lines):
         text = line.lstrip()
-        if not text or (in_body and text.startswith("#") and len(line) - len(text) <= own):
+        if not text:
             continue
         if len(line) - len(text) <= own:
+            if in_body and text.startswith("#"):
+                continue
             if in_body and not text.startswith(")"):
                 break
             in_body = in_body or text.startswith(("def ", "async def "))
