@@ -37,6 +37,14 @@ def test_the_demo_lowers_every_call_is_right_and_shows_the_code() -> None:
     assert "\nOK: " in done.stdout
 
 
+def test_a_layer_is_found_whose_ops_are_called_by_a_variable() -> None:
+    from compat_shim.demo.listing import layer_lines
+
+    code = "def call(args):\n    call_linear = torch.ops.compat_shim_demo.linear_dequant.out._op\n"
+    code += "".join(f"    before{n}()\n    call_linear(x{n}, out=y{n})\n    del x{n}\n" for n in range(4))
+    assert layer_lines(code, 1, 80) == ["before1()", "call_linear(x1, out=y1)", "del x1"]
+
+
 def test_the_demo_fails_when_lowering_is_disabled() -> None:
     done = demo(*SMALL, COMPAT_SHIM_FEATURES="tag,discovery")
     assert done.returncode == 1, done.stdout + done.stderr

@@ -6,8 +6,9 @@ import re
 import textwrap
 
 from compat_shim.demo.ops import NAMESPACE
+from compat_shim.out_variant.lowering.codegen import variables
 
-_LAST_CALL = re.compile(rf"torch\.ops\.{NAMESPACE}\.linear_dequant\.\w+\(")
+_LINEAR = f"torch.ops.{NAMESPACE}.linear_dequant."
 _TIDIES_UP = re.compile(r"\s*(del |assert_|\w+ = \w+(\[\d+\])?$)")
 _MOST_LINES = 40
 
@@ -24,7 +25,9 @@ def layer_lines(code: str, layer: int, width: int) -> list[str]:
         The lines without comments, dedented; empty if the code has no such layer.
     """
     lines = [line for line in code.splitlines() if line.strip() and not line.lstrip().startswith("#")]
-    ends = [_end(lines, index) for index, line in enumerate(lines) if _LAST_CALL.search(line)]
+    names = [re.escape(name) for kernel, name in variables(code).items() if kernel.startswith(_LINEAR)]
+    call = re.compile("|".join([rf"{re.escape(_LINEAR)}\w+\(", *(rf"\b{name}\(" for name in names)]))
+    ends = [_end(lines, index) for index, line in enumerate(lines) if call.search(line)]
     if layer >= len(ends):
         return []
     start = ends[layer - 1] if layer else _call_start(lines)
