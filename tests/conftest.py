@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import dataclasses
 import fcntl
 import hashlib
@@ -10,6 +11,7 @@ import logging
 import os
 import subprocess
 import sys
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -106,9 +108,6 @@ def own_log_level() -> Iterator[None]:
     logger.setLevel(level)
 
 
-_kept: list[Any] = []
-
-
 @pytest.fixture
 def library(request: pytest.FixtureRequest) -> Any:
     """A ``torch.library.Library`` of a namespace of its own. The shim is active.
@@ -121,5 +120,11 @@ def library(request: pytest.FixtureRequest) -> Any:
     import compat_shim  # noqa: F401
 
     namespace = "test_" + hashlib.sha256(request.node.nodeid.encode()).hexdigest()[:12]
-    _kept.append(torch.library.Library(namespace, "FRAGMENT"))
-    return _kept[-1]
+    library = torch.library.Library(namespace, "FRAGMENT")
+    # Not at the end of the process either: neither by its finalizer nor by the last reference.
+    for finalizer in list(weakref.finalize._registry):
+        if (alive := finalizer.peek()) is not None and alive[0] is library:
+            finalizer.atexit = False
+    for kept in (library, library.m):
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(kept))
+    return library

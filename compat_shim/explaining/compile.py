@@ -12,7 +12,7 @@ from compat_shim.explaining.observe import observed
 from compat_shim.explaining.report import Explanation
 
 
-def explain(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Explanation:
+def explain(fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Explanation:
     """Compile ``fn`` with Inductor in a throw-away cache, run it once, and explain each call of a custom op.
 
     What is compiled already stays as it is and is not looked at: the function is compiled anew, for

@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 from compat_shim.explaining.report import SCHEMA_VERSION
-from compat_shim.out_variant import candidates, marks, pairing
+from compat_shim.out_variant import candidates, marks, names, pairing
 from compat_shim.out_variant import schema as schemas
 
 
@@ -62,16 +62,14 @@ def explain_op(name: str) -> OpExplanation:
 
 
 def _find(name: str) -> Any:
-    import torch
-
     namespace, _, rest = name.removeprefix("torch.ops.").replace("::", ".", 1).partition(".")
     base, _, overload = rest.partition(".")
-    packet = getattr(getattr(torch.ops, namespace), base, None) if namespace and base else None
-    if packet is None:
+    every = names.schemas_of(f"{namespace}::{base}") if namespace and base else []
+    if not every:
         raise LookupError(f"there is no op {name} in this process; --import the module or script that defines it")
-    if overload:
-        if overload not in (*packet.overloads(), "default"):
-            raise LookupError(f"{namespace}::{base} has no overload {overload}; it has {', '.join(packet.overloads())}")
-        return getattr(packet, overload)
-    functional = [getattr(packet, each) for each in packet.overloads()]
-    return next((op for op in functional if schemas.is_functional(op._schema)), functional[0])
+    functional = next((schema for schema in every if schemas.is_functional(schema)), every[0])
+    found = names.find(names.name_of(f"{namespace}::{base}.{overload}") if overload else names.of_schema(functional))
+    if found is None:
+        has = ", ".join(schema.overload_name or "default" for schema in every)
+        raise LookupError(f"{namespace}::{base} has no overload {overload} that Python can reach; it has {has}")
+    return found

@@ -15,6 +15,7 @@ ADVICE = {
     "EFFECTS": "nothing: torch keeps the order of effects by its own kernel",
     "UNSEEN": "nothing: the next graph that is compiled lowers it; or import the library before the first",
     "NO_KERNEL": "register the out variant's kernel for the device too",
+    "GENERIC_KERNEL": "register the out variant's own kernel for the device, or pair the two by register_out_variant",
     "DATA_DEPENDENT": "nothing, unless the size can be told from the inputs' sizes in the fake kernel",
     "NOT_TENSORS": "let the fake kernel return one Tensor for each out argument",
     "LAYOUT": "return plain strided tensors (not sparse, quantized, conjugated or on meta)",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from compat_shim.out_variant import marks
+from compat_shim.out_variant import marks, names, pairing
 from compat_shim.out_variant import schema as schemas
 
 # torch is imported where it is used: importing it applies patches, and those import this module.
@@ -25,7 +25,8 @@ def to_out_variant(op: OpOverload) -> OpOverload | None:
 
     Returns:
         The out overload, or None if no tagged overload has the same inputs (names, types,
-        defaults, in order) and as many out arguments as ``op`` has returns.
+        defaults, in order) and as many out arguments as ``op`` has returns, or if that of another
+        functional overload of the packet is meant (:mod:`compat_shim.out_variant.families`).
 
     Raises:
         RuntimeError: ``op`` is not functional, or a matching overload returns something other
@@ -36,16 +37,23 @@ def to_out_variant(op: OpOverload) -> OpOverload | None:
             f"{op} has no out variant: it is not functional, since its schema writes to an argument"
             f" or its name ends in '_': {op._schema}"
         )
+    name = pairing.family_of(op._schema.name).out_of(op.name())
+    found = None if name is None else names.find(name)
+    # A default decides for torch, and not for the lowering, which passes what the call means.
+    if found is not None and not schemas.default_mismatches(op._schema, found._schema):
+        return found
     for candidate in tagged_overloads(op):
         outs = schemas.out_arguments(candidate._schema)
-        if schemas.input_mismatches(op._schema, candidate._schema) or len(outs) != len(op._schema.returns):
-            continue
-        if not schemas.returns_match(candidate._schema):
+        if (
+            len(outs) == len(op._schema.returns)
+            and not schemas.input_mismatches(op._schema, candidate._schema)
+            and not schemas.default_mismatches(op._schema, candidate._schema)
+            and not schemas.returns_match(candidate._schema)
+        ):
             raise RuntimeError(
                 f"Out variant {candidate} has invalid returns: expected nothing, or the out arguments"
                 f" in order, found {candidate._schema}"
             )
-        return candidate
     return None
 
 
@@ -69,8 +77,8 @@ def check_out_variant(functional_op: OpOverload, expected_out_op: OpOverload) ->
         )
     if found != expected_out_op:
         raise AssertionError(
-            f"to_out_variant({functional_op}) is {found}, but {expected_out_op} was expected: the first"
-            " tagged overload whose schema matches is taken, whatever its name."
+            f"to_out_variant({functional_op}) is {found}, but {expected_out_op} was expected: where several"
+            " schemas match, equal defaults decide and then the names (X and X_out, default and out)."
         )
 
 
@@ -81,25 +89,23 @@ def get_out_arg_names(out_op: OpOverload) -> list[str]:
 
 def tagged_overloads(op: OpOverload) -> list[OpOverload]:
     """The overloads of ``op``'s packet that are tagged as out variants."""
-    import torch
-
-    packet = getattr(getattr(torch.ops, op.namespace), op._schema.name.partition("::")[2])
-    overloads = (getattr(packet, name) for name in packet.overloads())
-    return [overload for overload in overloads if marks.is_tagged(overload)]
+    every = [names.of_schema(schema) for schema in names.schemas_of(op._schema.name)]
+    found = [names.find(name) for name in every if marks.is_tagged_name(name)]
+    return [overload for overload in found if overload is not None]
 
 
 def _describe_candidates(op: OpOverload) -> str:
     lines = []
     for candidate in tagged_overloads(op):
-        reasons = "; ".join(schemas.mismatches(op._schema, candidate._schema)) or "it matches"
-        lines.append(f"  - {candidate._overloadname}: {candidate._schema}\n      {reasons}")
+        reasons = schemas.mismatches(op._schema, candidate._schema)
+        reasons += [] if reasons else schemas.default_mismatches(op._schema, candidate._schema)
+        words = "; ".join(reasons) or "it matches"
+        lines.append(f"  - {candidate._overloadname}: {candidate._schema}\n      {words}")
     return "\n".join(lines) or "  (none)"
 
 
 def make_module(name: str) -> ModuleType:
     """The module ``torch._library._out_variant``, for releases that have none."""
-    from compat_shim.out_variant import pairing
-
     module = ModuleType(name, __doc__)
     contents: dict[str, Any] = {
         "to_out_variant": to_out_variant,

@@ -104,9 +104,5 @@ def _list(defined: Set[str] | None) -> Iterator[str]:
 
 
 def _is_tagged(qualified: str, tags: tuple[object, ...]) -> bool:
-    import torch
-
-    # One C++ call. Asking torch.ops would build a packet for every op.
-    name, _, overload = qualified.partition(".")
-    found = torch._C._get_operation_overload(name, overload)
-    return found is not None and any(tag in found[2] for tag in tags)
+    found = names.tags_of(qualified)
+    return any(tag in found for tag in tags)

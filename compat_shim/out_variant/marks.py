@@ -59,6 +59,11 @@ def is_tagged(op: OpOverload) -> bool:
     return any(tag in op.tags for tag in out_tags()) or op.name() in _tagged
 
 
+def is_tagged_name(name: str) -> bool:
+    """:func:`is_tagged` of the overload of this name, without making its packet."""
+    return name in _tagged or any(tag in names.tags_of(name) for tag in out_tags())
+
+
 def is_out_op(op: Any) -> bool:
     """Whether ``op`` is a custom op that is tagged, marked or registered as an out variant."""
     import torch

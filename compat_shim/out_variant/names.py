@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 from typing import TYPE_CHECKING, Any
 
 # torch is imported where it is used: importing it applies patches, and those import this module.
@@ -30,7 +31,7 @@ def name_of(op: Any) -> str:
 
 
 def find(name: str) -> OpOverload | None:
-    """The overload of that name, or None where no loaded library defines it."""
+    """The overload of that name, or None where no loaded library defines it or Python cannot reach it."""
     import torch
 
     if not exists(name):
@@ -38,7 +39,9 @@ def find(name: str) -> OpOverload | None:
     base, _, overload = name.partition(".")
     namespace, _, op_name = base.partition("::")
     packet = getattr(getattr(torch.ops, namespace), op_name)
-    return getattr(packet, overload or "default", None)
+    found = getattr(packet, overload or "default", None)
+    # A packet has attributes of its own: an overload called ``op`` or ``overloads`` is hidden by them.
+    return found if isinstance(found, torch._ops.OpOverload) else None
 
 
 def exists(name: str) -> bool:
@@ -47,3 +50,38 @@ def exists(name: str) -> bool:
 
     base, _, overload = name.partition(".")
     return torch._C._get_operation_overload(base, overload) is not None
+
+
+def schemas_of(base: str) -> list[Any]:
+    """The schemas of all overloads of ``ns::op`` that loaded libraries define now, in the order of definition.
+
+    A packet's own list is that of when the packet was made.
+    """
+    import torch
+
+    return list(torch._C._jit_get_schemas_for_operator(base))
+
+
+def of_schema(schema: Any) -> str:
+    """The name of the overload with this schema, as ``op.name()`` has it."""
+    return f"{schema.name}.{schema.overload_name}" if schema.overload_name else str(schema.name)
+
+
+def tags_of(name: str) -> tuple[Any, ...]:
+    """The tags of an overload; none where no loaded library defines it."""
+    import torch
+
+    base, _, overload = name.partition(".")
+    # One C++ call. Asking torch.ops would build a packet for every op.
+    found = torch._C._get_operation_overload(base, overload)
+    return () if found is None else tuple(found[2])
+
+
+def source(name: str) -> str:
+    """How Python source reaches an overload: ``torch.ops.ns.op.out``, by ``getattr`` where a part is a keyword."""
+    base, _, overload = name.partition(".")
+    path = "torch.ops"
+    for part in (*base.split("::"), overload or "default"):
+        is_plain = part.isidentifier() and not keyword.iskeyword(part)
+        path = f"{path}.{part}" if is_plain else f"getattr({path}, {part!r})"
+    return path

@@ -3,11 +3,55 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
 from typing import Any
 
-from compat_shim.out_variant import marks, names, pairing
+from compat_shim.out_variant import candidates, names, pairing
 from compat_shim.out_variant import schema as schemas
+
+# Those that torch itself defines, on some release from 2.6 to 2.15. ``quantized_decomposed`` is not among
+# them: executorch defines out variants in it. Ops of ``_c10d_functional`` are asynchronous.
+TORCH_NAMESPACES = frozenset(
+    {
+        "_c10d_functional",
+        "_c10d_functional_autograd",
+        "_dtensor",
+        "_inductor_test",
+        "_native",
+        "_native_aot",
+        "_quantized",
+        "_test",
+        "aten",
+        "c10d",
+        "c10d_functional",
+        "coor",
+        "debug_mode_ops",
+        "debugprims",
+        "export",
+        "flex_gemm",
+        "flex_lib",
+        "fsdp",
+        "inductor",
+        "inductor_prims",
+        "mempool",
+        "mkl",
+        "mkldnn",
+        "mkldnn_prepacked",
+        "onednn",
+        "onnx",
+        "onnx_symbolic",
+        "prepacked",
+        "prim",
+        "prims",
+        "profiler",
+        "quantization",
+        "quantized",
+        "rngprims",
+        "sparse",
+        "static_runtime",
+        "streams",
+        "symm_mem",
+    }
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,14 +63,18 @@ class NamespaceReport:
         paired: the pairs that it registered, ``(functional, out)`` by name.
         already: the pairs that there were before.
         refused: functional op, the op whose name says that it is the out variant, and why it is not.
+        ops: how many overloads the namespace has.
     """
 
     namespace: str
     paired: tuple[tuple[str, str], ...]
     already: tuple[tuple[str, str], ...]
     refused: tuple[tuple[str, str, str], ...]
+    ops: int = 0
 
     def __str__(self) -> str:
+        if not self.ops:
+            return f"{self.namespace}: no loaded library defines an op of this namespace; load it first"
         lines = [f"{self.namespace}: {len(self.paired)} paired, {len(self.refused)} refused"]
         lines += [f"  paired   {functional} => {out}" for functional, out in self.paired]
         lines += [f"  already  {functional} => {out}" for functional, out in self.already]
@@ -37,12 +85,11 @@ class NamespaceReport:
 def pair_namespace(namespace: str) -> NamespaceReport:
     """Register every functional op of a namespace with the out variant that its name suggests.
 
-    For ``ns::op`` these are the overloads of ``ns::op`` and of ``ns::op_out`` that write to
-    arguments. One is taken only if its schema matches, as :func:`register_out_variant` has it,
-    and if it is the only one that does. It is the caller's word that the kernels keep the out
-    contract: each writes its outputs into the buffers that it is given, and does nothing else.
-    Ops that are paired are left as they are, and nothing else is changed. Ops that are defined
-    later are not seen.
+    For ``ns::op`` the overloads of ``ns::op`` that write to arguments may be out variants, and for a functional
+    overload that none of these fits, those of ``ns::op_out``. Which of them belong together is decided as for
+    tagged overloads (:mod:`compat_shim.out_variant.families`). It is the caller's word that the kernels keep the
+    out contract: each writes its outputs into the buffers that it is given, and does nothing else. Ops that are
+    paired are left as they are, and nothing else is changed. Ops that are defined later are not seen.
 
     Args:
         namespace: for example ``"_C"``.
@@ -51,43 +98,62 @@ def pair_namespace(namespace: str) -> NamespaceReport:
         What was paired and what was refused and why; ``print`` it.
 
     Raises:
-        ValueError: the namespace is one of torch's own (``aten``, ``prim``, ``prims``).
+        ValueError: the namespace is one of torch's own (``aten``, ``prims``, ``_c10d_functional``, ...).
     """
-    if namespace in marks.BUILTIN:
-        raise ValueError(f"{namespace} holds torch's own ops, which Inductor lowers itself")
-    paired, already, refused = [], [], []
-    for op in list(_overloads(f"{namespace}::")):
-        if not schemas.is_functional(op._schema) or not op._schema.returns:
-            continue
-        known = pairing.find_pair(op)
-        if known is not None:
-            already.append((op.name(), known.out.name()))
-            continue
-        candidates = list(_candidates(op))
-        reasons = {out.name(): schemas.mismatches(op._schema, out._schema) for out in candidates}
-        fitting = [out for out in candidates if not reasons[out.name()]]
-        if len(fitting) == 1:
-            pairing.register_out_variant(op, fitting[0])
-            paired.append((op.name(), fitting[0].name()))
-            continue
-        for out in candidates:
-            why = "; ".join(reasons[out.name()]) or f"{len(fitting)} overloads fit; register the one that is meant"
-            refused.append((op.name(), out.name(), why))
-    return NamespaceReport(namespace, tuple(paired), tuple(already), tuple(refused))
+    if namespace in TORCH_NAMESPACES:
+        raise ValueError(
+            f"{namespace} holds torch's own ops, which are not paired by namespace; pair one of them by"
+            " register_out_variant"
+        )
+    all_names = _all_names(namespace)
+    paired: list[tuple[str, str]] = []
+    already: list[tuple[str, str]] = []
+    refused: list[tuple[str, str, str]] = []
+    for base in sorted({name.partition(".")[0] for name in all_names}):
+        known = _known(base)
+        already += known.items()
+        open_to = pairing.family_of(base, candidates.writing(base), taken=known.keys())
+        _register(open_to, paired)
+        # The packet goes before the flat name.
+        fitted = {names.of_schema(open_to.functionals[mine]) for mine, _ in open_to.decision.edges}
+        flat = pairing.family_of(base, candidates.writing(f"{base}_out"), taken={*known, *fitted})
+        _register(flat, paired)
+        done = {name for name, _ in (*paired, *known.items())}
+        for schema in open_to.functionals:
+            name = names.of_schema(schema)
+            if name in done or not schema.returns:
+                continue
+            refused += [
+                (name, out, "; ".join(reasons)) for out, reasons in candidates.refusals(schema, (open_to, flat))
+            ]
+    return NamespaceReport(namespace, tuple(paired), tuple(already), tuple(refused), len(all_names))
 
 
-def _overloads(prefix: str) -> Iterator[Any]:
+def _all_names(namespace: str) -> list[str]:
     import torch
 
-    for name in sorted(torch._C._dispatch_get_all_op_names()):
-        if name.startswith(prefix):
-            overload = names.find(name)
-            if overload is not None:
-                yield overload
+    return [name for name in torch._C._dispatch_get_all_op_names() if name.startswith(f"{namespace}::")]
 
 
-def _candidates(op: Any) -> Iterator[Any]:
-    base = op._schema.name
-    for overload in _overloads(base):
-        if overload._schema.name in (base, f"{base}_out") and schemas.out_arguments(overload._schema):
-            yield overload
+def _known(base: str) -> dict[str, str]:
+    """The pairs that the op's overloads are in."""
+    found = {}
+    for schema in names.schemas_of(base):
+        op = names.find(names.of_schema(schema)) if schemas.is_functional(schema) else None
+        pair = None if op is None else pairing.find_pair(op)
+        if pair is not None:
+            found[pair.functional.name()] = pair.out.name()
+    return found
+
+
+def _register(family: pairing.Family, paired: list[tuple[str, str]]) -> None:
+    for mine, theirs in family.decision.pairs.items():
+        functional, out = _names(family, mine, theirs)
+        functional_op, out_op = names.find(functional), names.find(out)
+        if functional_op is not None and out_op is not None:
+            pairing.register_from_namespace(functional_op, out_op)
+            paired.append((functional, out))
+
+
+def _names(family: pairing.Family, mine: int, theirs: int) -> tuple[Any, Any]:
+    return names.of_schema(family.functionals[mine]), names.of_schema(family.outs[theirs])

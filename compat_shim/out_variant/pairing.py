@@ -1,4 +1,4 @@
-"""Pairs of a functional op and its out variant: found by tag, or registered by hand.
+"""Which out variant belongs to an overload: the one answer, by tag or by the user's word.
 
 ``register_out_variant`` is for ops whose out variant carries no tag, has a flat name
 (``op_out``) or belongs to another namespace. torch 2.12 has a registry of the same name
@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import dataclasses
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from compat_shim.out_variant import listing, marks, names
+from compat_shim.out_variant import families, listing, marks, names
 from compat_shim.out_variant import schema as schemas
-from compat_shim.out_variant.discovery import get_out_arg_names, tagged_overloads
 from compat_shim.patching.log import logger
 
 # torch is imported where it is used: importing it applies patches, and those import this module.
 if TYPE_CHECKING:
-    from torch._ops import OpOverload, OpOverloadPacket
+    from torch._ops import OpOverload
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +28,8 @@ class Pair:
     Attributes:
         functional, out: the overloads.
         out_names: the names of the out arguments, in the order of the functional op's returns.
-        source: ``"tag"``, or ``"registered"`` for a pair made by hand.
+        source: ``"tag"``, ``"namespace"`` for one that ``pair_namespace`` found, or ``"registered"`` for one
+            made by hand.
     """
 
     functional: OpOverload
@@ -41,15 +41,29 @@ class Pair:
         """Both schemas in one line: equal for equal pairs, in every process."""
         return f"{self.functional._schema} => {self.out._schema} {self.out_names} [{self.source}]"
 
-    def arguments_by_name(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-        """What a call of the functional op passes: argument name → value."""
-        return schemas.by_name(self.functional._schema.arguments, args, kwargs)
+    def arguments_by_name(
+        self, args: Sequence[Any], kwargs: Mapping[str, Any], show: Callable[[Any], Any] = lambda value: value
+    ) -> dict[str, Any]:
+        """What a call of the functional op passes: argument name → value.
+
+        What the call leaves out is in it where the out variant has another default, or none.
+
+        Args:
+            show: how a default is given, for example as source.
+        """
+        functional = self.functional._schema
+        given = schemas.by_name(functional.arguments, args, kwargs)
+        for mine, theirs in zip(schemas.inputs(functional), schemas.inputs(self.out._schema)):
+            if mine.name not in given and mine.default_value != theirs.default_value:
+                given[mine.name] = show(mine.default_value)
+        return given
 
 
-# functional → out and the names of its out arguments. The ops are held weakly: the packets of a
-# library that goes away take their overloads along, and two of one packet hold each other by it.
-_Registered = tuple["weakref.ref[OpOverload]", tuple[str, ...]]
+# functional → out, the names of its out arguments and the source. The ops are held weakly: the packets of
+# a library that goes away take their overloads along, and two of one packet hold each other by it.
+_Registered = tuple["weakref.ref[OpOverload]", tuple[str, ...], str]
 _registered: dict[weakref.ref[OpOverload], _Registered] = {}
+_changes = 0  # of the table above: an out variant that is taken by hand is missing from its family
 
 # Pairs whose ops no library has defined yet, by name: functional → out, out arguments.
 _waiting: dict[str, tuple[str, Sequence[str] | None]] = {}
@@ -67,7 +81,7 @@ def register_out_variant(
     Args:
         functional_op: the overload that user code calls, returning one or more Tensors, or its
             name (``"ns::op"``).
-        out_op: the overload with the same inputs (names, types, defaults, in order) and one
+        out_op: the overload with the same inputs (names and types, in order) and one
             out argument (``Tensor(a!)`` or ``Tensor!``) for each return of ``functional_op``;
             returns nothing or its out arguments. Or its name (``"ns::op.out"``). A pair of names
             waits where an op does not exist yet, and is checked once both do.
@@ -88,8 +102,14 @@ def register_out_variant(
     _register(functional, out, outs)
 
 
-def _register(functional: OpOverload, out: OpOverload, outs: Sequence[str] | None) -> None:
-    written = get_out_arg_names(out)
+def register_from_namespace(functional: OpOverload, out: OpOverload) -> None:
+    """Take a pair that ``pair_namespace`` found. Raises as :func:`register_out_variant`."""
+    _register(functional, out, None, "namespace")
+
+
+def _register(functional: OpOverload, out: OpOverload, outs: Sequence[str] | None, source: str = "registered") -> None:
+    global _changes
+    written = [argument.name for argument in schemas.out_arguments(out._schema)]
     found = schemas.mismatches(functional._schema, out._schema)
     if outs is not None and sorted(outs) != sorted(written):
         found.append(f"outs={tuple(outs)} are not the arguments that it writes to, {tuple(written)}")
@@ -98,10 +118,16 @@ def _register(functional: OpOverload, out: OpOverload, outs: Sequence[str] | Non
             f"{out} cannot be the out variant of {functional}: {'; '.join(found)}\n"
             f"  {functional._schema}\n  {out._schema}"
         )
-    key = weakref.ref(functional, lambda dead: _registered.pop(dead, None))
-    _registered[key] = (weakref.ref(out), tuple(outs or written))
+    key = weakref.ref(functional, _forget)
+    _registered[key] = (weakref.ref(out), tuple(outs or written), source)
+    _changes += 1
     marks.allow_direct_calls(out.name())
-    _found.pop(functional, None)
+
+
+def _forget(dead: weakref.ref[OpOverload]) -> None:
+    global _changes
+    _registered.pop(dead, None)
+    _changes += 1
 
 
 def _settle_waiting(name: str) -> None:
@@ -124,14 +150,14 @@ def lookup_manual_out_variant(op: OpOverload) -> OpOverload | None:
     return None if found is None else found[0]
 
 
-def _manual(op: OpOverload) -> tuple[OpOverload, tuple[str, ...]] | None:
+def _manual(op: OpOverload) -> tuple[OpOverload, tuple[str, ...], str] | None:
     if _waiting and op.name() in _waiting:
         _settle_waiting(op.name())
     registered = _registered.get(weakref.ref(op))
     out = registered[0]() if registered is not None else None
     if registered is None or out is None or not (_alive(op) and _alive(out)):
         return None
-    return out, registered[1]
+    return out, *registered[1:]
 
 
 def _alive(op: OpOverload) -> bool:
@@ -159,11 +185,11 @@ def find_pair(op: OpOverload) -> Pair | None:
         _settle_waiting(op.name())
     native = _native_manual(op)
     state = (
-        tuple(op._overloadpacket.overloads()),
-        _registered.get(weakref.ref(op)),
+        _state_of(op._schema.name),
+        _changes,
         None if native is None else weakref.ref(native),
+        len(_native_registry()),
         op.name() in _waiting,
-        len(marks.marked_names()),
     )
     known = _found.get(op)
     if known is not None and known[0] == state:
@@ -178,28 +204,107 @@ def find_pair(op: OpOverload) -> Pair | None:
     return pair
 
 
+def _state_of(base: str) -> tuple[tuple[str, bool], ...]:
+    """The overloads of an op and which of those that write are tagged: what its family is made of."""
+    return tuple(
+        (schema.overload_name, schema.is_mutable and marks.is_tagged_name(names.of_schema(schema)))
+        for schema in names.schemas_of(base)
+    )
+
+
 def _find_pair(op: OpOverload) -> Pair | None:
     if not schemas.is_functional(op._schema):
         return None
     manual = _manual(op)
     if manual is not None:
-        return Pair(op, *manual, "registered")
+        return Pair(op, *manual)
     native = _native_manual(op)
     # torch's registry takes any two ops, and keeps those of a dead library.
     if native is not None and _alive(native) and not schemas.mismatches(op._schema, native._schema):
-        return Pair(op, native, tuple(get_out_arg_names(native)), "registered")
-    for out in tagged_overloads(op):
-        if not schemas.mismatches(op._schema, out._schema):
-            return Pair(op, out, tuple(get_out_arg_names(out)), "tag")
-    return None
+        return _pair(op, native, "registered")
+    out_name = family_of(op._schema.name).out_of(op.name())
+    out = None if out_name is None else names.find(out_name)
+    return None if out is None else _pair(op, out, "tag")
+
+
+def _pair(op: OpOverload, out: OpOverload, source: str) -> Pair:
+    return Pair(op, out, tuple(argument.name for argument in schemas.out_arguments(out._schema)), source)
+
+
+@dataclasses.dataclass(frozen=True)
+class Family:
+    """The functional overloads of an op, the overloads that may be their out variants, and the decision.
+
+    Attributes:
+        functionals, outs: their schemas.
+        decision: who belongs to whom, by their places in these lists.
+    """
+
+    functionals: tuple[Any, ...]
+    outs: tuple[Any, ...]
+    decision: families.Decision
+
+    def out_of(self, functional: str) -> str | None:
+        """The name of the out variant of the functional overload of this name."""
+        found = {
+            names.of_schema(self.functionals[mine]): names.of_schema(self.outs[theirs])
+            for mine, theirs in self.decision.pairs.items()
+        }
+        return found.get(functional)
+
+    def why_open(self, functional: str, out: str) -> str:
+        """Why two that fit by their schemas are no pair; empty if they do not fit or are one."""
+        mine = [names.of_schema(schema) for schema in self.functionals].index(functional)
+        others = [names.of_schema(schema) for schema in self.outs]
+        if out not in others or (mine, others.index(out)) not in self.decision.edges:
+            return ""
+        if self.out_of(functional) == out:
+            return ""
+        outs, functionals = self.decision.rivals(mine, others.index(out))
+        fit = [others[place] for place in outs]
+        fit += [names.of_schema(self.functionals[place]) for place in functionals]
+        return f"{', '.join(fit)} fit too, and the names do not say that these two belong together"
+
+
+def family_of(base: str, outs: Sequence[Any] | None = None, taken: Iterable[str] = ()) -> Family:
+    """Decide which of an op's overloads belong together, without those that the user has paired.
+
+    Args:
+        base: the op, ``ns::op``.
+        outs: the schemas of the overloads that may be out variants; by default the op's tagged ones.
+        taken: names of overloads, functional or out, that are not to be paired.
+    """
+    every = names.schemas_of(base)
+    if outs is None:
+        outs = [schema for schema in every if schema.is_mutable and marks.is_tagged_name(names.of_schema(schema))]
+    by_hand = {*taken, *_paired_by_hand()}
+    functionals = [schema for schema in every if schemas.is_functional(schema)]
+    left = [schema for schema in outs if names.of_schema(schema) not in by_hand]
+    places = {place for place, schema in enumerate(functionals) if names.of_schema(schema) in by_hand}
+    return Family(tuple(functionals), tuple(left), families.decide(functionals, left, places))
+
+
+def _paired_by_hand() -> Iterator[str]:
+    for reference, (out_reference, *_) in list(_registered.items()):
+        for op in (reference(), out_reference()):
+            if op is not None and _alive(op):
+                yield op.name()
+    for functional, out in list(_native_registry().items()):
+        if _alive(functional) and _alive(out) and not schemas.mismatches(functional._schema, out._schema):
+            yield functional.name()
+            yield out.name()
 
 
 def _native_manual(op: OpOverload) -> OpOverload | None:
-    """The pair in torch's own registry (2.12 on; symmetric memory uses it)."""
+    return _native_registry().get(op)
+
+
+def _native_registry() -> dict[OpOverload, OpOverload]:
+    """The pairs in torch's own registry (2.12 on; symmetric memory uses it)."""
     import torch
 
     module = getattr(torch._library, "_out_variant", None)
-    return getattr(module, "_manual_out_variant_registry", {}).get(op)
+    return getattr(module, "_manual_out_variant_registry", {})
 
 
 def all_pairs() -> Iterator[Pair]:
@@ -213,25 +318,20 @@ def all_pairs() -> Iterator[Pair]:
 
 
 def _functional_ops() -> Iterator[OpOverload]:
-    import torch
-
     for name in list(_waiting):
         _settle_waiting(name)
     for reference in list(_registered):
         op = reference()
         if op is not None and _alive(op):
             yield op
-    module = getattr(torch._library, "_out_variant", None)
-    yield from filter(_alive, list(getattr(module, "_manual_out_variant_registry", {})))
-    for packet in tagged_packets():
-        for overload_name in packet.overloads():
-            yield getattr(packet, overload_name)
+    yield from filter(_alive, list(_native_registry()))
+    for base in tagged_ops():
+        for schema in names.schemas_of(base):
+            op = names.find(names.of_schema(schema))
+            if op is not None:
+                yield op
 
 
-def tagged_packets() -> Iterator[OpOverloadPacket]:
-    """The ops outside torch's own namespaces that have an overload tagged as an out variant."""
-    import torch
-
-    for qualified in sorted({name.partition(".")[0] for name in listing.tagged()}):
-        namespace, _, base = qualified.partition("::")
-        yield getattr(getattr(torch.ops, namespace), base)
+def tagged_ops() -> list[str]:
+    """The ops (``ns::op``) outside torch's own namespaces that have an overload tagged as an out variant."""
+    return sorted({name.partition(".")[0] for name in listing.tagged()})

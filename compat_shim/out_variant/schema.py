@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 OUT_TYPES = ("Tensor", "Optional[Tensor]")
+NOT_ANNOTATED = "no argument is annotated as written: write `Tensor(a!) out`"
 
 
 def is_out(argument: Any) -> bool:
@@ -50,16 +51,24 @@ def returns_match(schema: Any) -> bool:
 
 
 def input_mismatches(functional: Any, out: Any) -> list[str]:
-    """How the inputs of two schemas differ; empty if names, types, order and defaults agree."""
+    """How the inputs of two schemas differ; empty if names, types and order agree.
+
+    Defaults do not count: a lowered call passes what the functional call means.
+    """
     left, right = inputs(functional), inputs(out)
-    found = [
-        _difference(mine, theirs)
-        for mine, theirs in zip(left, right)
-        if (mine.name, str(mine.type), mine.default_value) != (theirs.name, str(theirs.type), theirs.default_value)
-    ]
+    found = [difference for mine, theirs in zip(left, right) if (difference := _difference(mine, theirs))]
     found += [f"input {extra.name!r} is missing from the out variant" for extra in left[len(right) :]]
     found += [f"the functional op has no input {extra.name!r}" for extra in right[len(left) :]]
     return found
+
+
+def default_mismatches(functional: Any, out: Any) -> list[str]:
+    """How the defaults of two schemas with the same inputs differ."""
+    return [
+        f"input {mine.name!r} has default {mine.default_value!r} and {theirs.default_value!r} in the out variant"
+        for mine, theirs in zip(inputs(functional), inputs(out))
+        if mine.default_value != theirs.default_value
+    ]
 
 
 def mismatches(functional: Any, out: Any) -> list[str]:
@@ -80,7 +89,9 @@ def mismatches(functional: Any, out: Any) -> list[str]:
         found.append(f"the functional op returns {', '.join(bad_returns)}, not only Tensors")
     found += input_mismatches(functional, out)
     outs = out_arguments(out)
-    if len(outs) != len(functional.returns):
+    if not outs:
+        found.append(NOT_ANNOTATED)
+    elif len(outs) != len(functional.returns):
         found.append(f"it writes to {len(outs)} arguments, but {len(functional.returns)} are returned")
     found += [
         f"out argument {argument.name!r} is a {argument.type}, not a Tensor"
@@ -95,6 +106,7 @@ def mismatches(functional: Any, out: Any) -> list[str]:
 def _difference(mine: Any, theirs: Any) -> str:
     if mine.name != theirs.name:
         return f"input {mine.name!r} is named {theirs.name!r} in the out variant"
-    if str(mine.type) != str(theirs.type):
-        return f"input {mine.name!r} is a {mine.type} and a {theirs.type} in the out variant"
-    return f"input {mine.name!r} has default {mine.default_value!r} and {theirs.default_value!r} in the out variant"
+    # `type` shows a ScalarType, a Layout and a MemoryFormat as int. Either shows a SymInt as int.
+    if str(mine.real_type) != str(theirs.real_type):
+        return f"input {mine.name!r} is a {mine.real_type} and a {theirs.real_type} in the out variant"
+    return ""

@@ -11,7 +11,7 @@ import torch
 from checks import compile_and_compare
 
 import compat_shim
-from compat_shim.out_variant import marks, pairing, to_out_variant
+from compat_shim.out_variant import marks, namespace, pairing, to_out_variant
 
 FUNCTIONAL = "op(Tensor x, float by=2.) -> Tensor"
 OUT = "op_out(Tensor x, Tensor(a!) out, float by=2.) -> ()"
@@ -75,7 +75,7 @@ def test_the_cache_key_sees_an_op_that_was_defined_anew_without_its_tag() -> Non
         return library
 
     def listed() -> bool:
-        return any(packet._qualified_op_name == "anew::f" for packet in pairing.tagged_packets())
+        return "anew::f" in pairing.tagged_ops()
 
     library = define("anew", torch.Tag.out_variant)
     assert listed()
@@ -94,7 +94,7 @@ def test_names_of_ops_that_exist_are_as_good_as_the_ops(library: Any) -> None:
     library.define(OUT)
     compat_shim.register_out_variant(f"{library.ns}::op", ops(library).op_out.default)
     assert pairing.lookup_manual_out_variant(ops(library).op.default) is ops(library).op_out.default
-    with pytest.raises(ValueError, match="it writes to 0 arguments"):
+    with pytest.raises(ValueError, match="no argument is annotated as written"):
         compat_shim.register_out_variant(f"{library.ns}::op", f"{library.ns}::op")
 
 
@@ -209,6 +209,12 @@ def test_a_namespace_is_paired_by_schema_and_reported(library: Any) -> None:
         "f(Tensor x) -> Tensor",
         "f_outer(Tensor x, *, Tensor(a!) out) -> ()",
         "g_(Tensor(a!) x) -> ()",
+        "i(Tensor x) -> Tensor",
+        "i_out(Tensor x, Tensor out) -> ()",
+        "j(Tensor x) -> Tensor",
+        "j.x(Tensor x) -> Tensor",
+        "j.a_out(Tensor x, *, Tensor(a!) out) -> ()",
+        "j.b_out(Tensor x, *, Tensor(a!) out) -> ()",
     ):
         library.define(schema)
     library.define("h(Tensor x) -> Tensor")
@@ -218,28 +224,55 @@ def test_a_namespace_is_paired_by_schema_and_reported(library: Any) -> None:
     def short(*rows: tuple[str, ...]) -> set[tuple[str, ...]]:
         return {tuple(text.removeprefix(f"{library.ns}::") for text in row) for row in rows}
 
-    assert short(*report.paired) == {("a", "a.out"), ("b", "b_out"), ("e.int", "e.int_out")}
+    assert short(*report.paired) == {
+        ("a", "a.out"),
+        ("b", "b_out"),
+        ("d", "d.out"),  # the packet goes before the flat name
+        ("e.int", "e.int_out"),
+    }
     assert short(*report.already) == {("h", "h.out")}
     assert short(*(row[:2] for row in report.refused)) == {
         ("c", "c_out"),
-        ("d", "d.out"),
-        ("d", "d_out"),
         ("e.float", "e.int_out"),
+        ("i", "i_out"),
+        ("j", "j.a_out"),
+        ("j", "j.b_out"),
+        ("j.x", "j.a_out"),
+        ("j.x", "j.b_out"),
     }
     why = {row[1].partition("::")[2]: row[2] for row in report.refused}
     assert "input 'x' is named 'y'" in why["c_out"]
-    assert "2 overloads fit" in why["d.out"]
-    assert "3 paired, 4 refused" in str(report)
+    assert "write `Tensor(a!) out`" in why["i_out"]
+    assert f"{library.ns}::j.b_out, {library.ns}::j.x fit too" in next(
+        row[2] for row in report.refused if row[:2] == (f"{library.ns}::j", f"{library.ns}::j.a_out")
+    )
+    assert f"register_out_variant('{library.ns}::j.x', '{library.ns}::j.a_out') pairs them" in why["j.a_out"]
+    assert "4 paired, 7 refused" in str(report)
     assert pairing.find_pair(ops(library).a.default) is not None
-    assert pairing.find_pair(ops(library).d.default) is None
+    assert pairing.find_pair(ops(library).d.default).source == "namespace"
+    assert pairing.find_pair(ops(library).j.default) is None
     again = compat_shim.pair_namespace(library.ns)
     assert again.paired == ()
-    assert len(again.already) == 4
+    assert len(again.already) == 5
 
 
 def test_torch_s_own_namespaces_are_refused() -> None:
-    with pytest.raises(ValueError, match="torch's own"):
-        compat_shim.pair_namespace("aten")
+    for name in ("aten", "_c10d_functional", "quantized", "symm_mem"):
+        with pytest.raises(ValueError, match="torch's own"):
+            compat_shim.pair_namespace(name)
+
+
+def test_every_namespace_that_torch_defines_is_refused(run_python: Any) -> None:
+    code = (
+        "import json, torch, torch._inductor.lowering;"
+        "print(json.dumps(sorted({name.split('::')[0] for name in torch._C._dispatch_get_all_op_names()})))"
+    )
+    own = set(run_python(code, env={"COMPAT_SHIM": "off"}).json)
+    assert own - namespace.TORCH_NAMESPACES <= {"quantized_decomposed"}
+
+
+def test_a_namespace_without_ops_says_so() -> None:
+    assert "no loaded library defines an op" in str(compat_shim.pair_namespace("no_such_namespace"))
 
 
 # --- functional_of

@@ -115,11 +115,16 @@ def test_a_pair_registered_by_hand_goes_before_one_found_by_tag_and_the_last_one
     [
         ("op(Tensor x) -> Tensor", "op_out(Tensor y, Tensor(a!) out) -> ()", "input 'x' is named 'y'"),
         ("op(int n) -> Tensor", "op_out(float n, Tensor(a!) out) -> ()", "input 'n' is a int and a float"),
-        ("op(int n=1) -> Tensor", "op_out(int n=2, *, Tensor(a!) out) -> ()", "input 'n' has default 1 and 2"),
+        (
+            "op(ScalarType n) -> Tensor",
+            "op_out(int n, *, Tensor(a!) out) -> ()",
+            "input 'n' is a ScalarType and a int",
+        ),
+        ("op(int[] n) -> Tensor", "op_out(Layout n, *, Tensor(a!) out) -> ()", "a List.int. and a Layout"),
         ("op(Tensor x, int n) -> Tensor", "op_out(Tensor x, Tensor(a!) out) -> ()", "input 'n' is missing from"),
         ("op(Tensor x) -> Tensor", "op_out(Tensor x, int n, Tensor(a!) out) -> ()", "has no input 'n'"),
         ("op(Tensor x) -> (Tensor, Tensor)", "op_out(Tensor x, Tensor(a!) out) -> ()", "writes to 1 arguments, but 2"),
-        ("op(Tensor x) -> Tensor", "op_out(Tensor x) -> Tensor", "writes to 0 arguments, but 1"),
+        ("op(Tensor x) -> Tensor", "op_out(Tensor x, Tensor out) -> ()", "write `Tensor.a!. out`"),
         ("op(Tensor x) -> Tensor", "op_out(Tensor x, *, Tensor(a!)[] out) -> ()", "not a Tensor"),
         ("op(Tensor x) -> Tensor[]", "op_out(Tensor x, Tensor(a!) out) -> ()", r"returns List\[Tensor\]"),
         ("op(Tensor x) -> (Tensor, int)", "op_out(Tensor x, Tensor(a!) y, Tensor(b!) z) -> ()", "returns int"),

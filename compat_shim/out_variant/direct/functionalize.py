@@ -50,7 +50,7 @@ def wrap_dense(original: Callable[..., Any]) -> Callable[..., Any]:
     out op finds in its buffer does not matter, so a new one does.
     """
 
-    def dense(op: Any, _only_clone_these_bases: Any = None, **kwargs: Any) -> Any:
+    def dense(op: Any, /, _only_clone_these_bases: Any = None, **kwargs: Any) -> Any:
         cloned = _only_clone_these_bases
         if cloned and marks.is_out_op(op):
             whole = [index for index in cloned if _is_written_whole(op, kwargs, index)]

@@ -16,19 +16,25 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from compat_shim.out_variant import listing, pairing
+from compat_shim.out_variant import kernels, listing, pairing
 from compat_shim.patching.log import logger
 from compat_shim.shim import VERSION, current_settings
 
 # Counts changes of the generated code that a change of the pairs or of VERSION does not show.
-CODEGEN_VERSION = 4
+CODEGEN_VERSION = 5
 
 
 def salt() -> str:
     """The part of the key: equal in two processes that lower every op alike."""
-    pairs = sorted(pair.describe() for pair in pairing.all_pairs())
+    pairs = sorted(_describe(pair) for pair in pairing.all_pairs())
     text = "\n".join([VERSION, str(CODEGEN_VERSION), f"check={current_settings().check}", *pairs])
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _describe(pair: pairing.Pair) -> str:
+    """A pair and the kernels that the decision looks at: a process that lacks one must not load the code."""
+    kinds = (kernels.kinds(op.name()) for op in (pair.functional, pair.out))
+    return f"{pair.describe()} [{'] ['.join(kinds)}]"
 
 
 def wrap_hash_details(original: Callable[..., None]) -> Callable[..., None]:

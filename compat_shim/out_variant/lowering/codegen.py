@@ -7,6 +7,7 @@ Mirrors ``ExternKernelMultiOutLine`` and ``generate_extern_kernel_multi_out`` of
 from __future__ import annotations
 
 import dataclasses
+import keyword
 import re
 from typing import Any
 
@@ -79,7 +80,7 @@ def _name(wrapper: Any, node: Any) -> str:
     kernel: str = node.get_kernel_name()
     # A subclass may write no Python, and the function of a partition is opened only after its calls
     # on some releases.
-    if type(wrapper) is not PythonWrapperCodegen:
+    if type(wrapper) is not PythonWrapperCodegen or not kernel.startswith("torch.ops."):
         return kernel
     names: dict[str, str] = vars(wrapper).setdefault("compat_shim_names", {})
     if kernel not in names:
@@ -114,7 +115,7 @@ def spelled_out(code: str) -> str:
 def call_arguments(node: Any) -> list[str]:
     """The arguments of the out variant's call as Python source, in the order of its schema.
 
-    What the functional call left out is left out here, to the same default. After the first
+    What the functional call left out is left out here where the default is the same. After the first
     argument left out, the rest go by name.
     """
     pair = node.pair
@@ -128,8 +129,12 @@ def call_arguments(node: Any) -> list[str]:
         elif by_position and not argument.kwarg_only:
             arguments.append(given[argument.name])
         else:
-            arguments.append(f"{argument.name}={given[argument.name]}")
+            arguments.append(_by_name(argument.name, given[argument.name]))
     return arguments
+
+
+def _by_name(name: str, value: str) -> str:
+    return f"**{{{name!r}: {value}}}" if keyword.iskeyword(name) else f"{name}={value}"
 
 
 def _given(node: Any) -> dict[str, str]:
@@ -137,4 +142,4 @@ def _given(node: Any) -> dict[str, str]:
     # codegen_args() leaves the keyword arguments in node.kwargs, so it must run first.
     positional = node.codegen_args()
     keyword = {name: V.graph.wrapper_code.val_to_arg_str(value) for name, value in node.kwargs.items()}
-    return node.pair.arguments_by_name(positional, keyword)
+    return node.pair.arguments_by_name(positional, keyword, V.graph.wrapper_code.val_to_arg_str)

@@ -22,7 +22,7 @@ from compat_shim.out_variant.lowering import decide, nodes, observe, releases
 from compat_shim.out_variant.lowering.stand_in import StandIn
 from compat_shim.patching.log import debug
 
-# True while a call that has a pair is in the original, so that upstream's own lowering (2.12 on)
+# True while a call of a custom op is in the original, so that upstream's own lowering (2.12 on)
 # does not take what we declined.
 upstream_declines: contextvars.ContextVar[bool] = contextvars.ContextVar("upstream_declines", default=False)
 
@@ -43,7 +43,7 @@ class _Looking(StandIn):
         self._processed: Any = None
         self._example_inputs: tuple[Any, ...] = ()
 
-    def process_kernel(self, kernel: Any, *args: Any, **kwargs: Any) -> Any:
+    def process_kernel(self, kernel: Any, /, *args: Any, **kwargs: Any) -> Any:
         def seen(*example_args: Any, **example_kwargs: Any) -> Any:
             self._example_inputs = (*example_args, *example_kwargs.values())
             return kernel(*example_args, **example_kwargs)
@@ -80,11 +80,18 @@ def _record(pair: pairing.Pair, reason: decide.Decline | None, outputs: Any = No
 def wrap_create(original: Callable[..., Any]) -> Callable[..., Any]:
     """``FallbackKernel.create`` that lowers a call to its out variant where that is right."""
 
-    def create(cls: type[ir.FallbackKernel], kernel: Any, *args: Any, **kwargs: Any) -> Any:
+    def create(cls: type[ir.FallbackKernel], kernel: Any, /, *args: Any, **kwargs: Any) -> Any:
         pair = _once_a_graph(("pair", kernel), lambda: _pair_of(kernel))
         if pair is None:
             observe.tell(kernel, None, None)
-            return original(cls, kernel, *args, **kwargs)
+            if not _is_custom(kernel):
+                return original(cls, kernel, *args, **kwargs)
+            # Upstream's own lowering must not take what is no pair here.
+            token = upstream_declines.set(True)
+            try:
+                return original(cls, kernel, *args, **kwargs)
+            finally:
+                upstream_declines.reset(token)
         token = upstream_declines.set(True)
         try:
             if cls is not ir.FallbackKernel:
@@ -109,9 +116,11 @@ def _once_a_graph(key: tuple[Any, ...], find: Callable[[], Any]) -> Any:
 
 
 def _pair_of(kernel: Any) -> pairing.Pair | None:
-    if not isinstance(kernel, torch._ops.OpOverload) or kernel.namespace in marks.BUILTIN:
-        return None
-    return pairing.find_pair(kernel)
+    return pairing.find_pair(kernel) if _is_custom(kernel) else None
+
+
+def _is_custom(kernel: Any) -> bool:
+    return isinstance(kernel, torch._ops.OpOverload) and kernel.namespace not in marks.BUILTIN
 
 
 def wrap_discovery(original: Callable[..., Any]) -> Callable[..., Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from compat_shim.out_variant import listing
+from compat_shim.out_variant import kernels, listing
 from compat_shim.out_variant.lowering import releases
 from compat_shim.out_variant.pairing import Pair
 
@@ -24,6 +24,7 @@ class Decline(enum.Enum):
     EFFECTS = "the op is called for an effect, whose order hangs on torch's own kernel"
     UNSEEN = "the out variant was registered unseen (no torch.library, no import), and the cache key lacks it"
     NO_KERNEL = "the out variant has no kernel for the device, and the functional op has one"
+    GENERIC_KERNEL = "the out variant has a composite kernel only, and the functional op one of its own for the device"
     DATA_DEPENDENT = "the size of an output depends on data"
     NOT_TENSORS = "the fake kernel returns something other than one Tensor for each out argument"
     LAYOUT = "an output is not a plain strided tensor"
@@ -53,14 +54,14 @@ def before_fake(pair: Pair, device: torch.device | None) -> Decline | None:
         return Decline.CUSTOM_CODEGEN
     if pair.source == "tag" and listing.missed(pair.out.name()):
         return Decline.UNSEEN  # the next graph's key will have it
-    if device is not None and not _has_kernel(pair.out, device) and _has_kernel(pair.functional, device):
-        return Decline.NO_KERNEL
+    if device is not None:
+        functional, out = kernels.kind(pair.functional.name(), device.type), kernels.kind(pair.out.name(), device.type)
+        if out is kernels.Kind.NONE and functional is not kernels.Kind.NONE:
+            return Decline.NO_KERNEL
+        # An explicit pair is the user's word.
+        if pair.source != "registered" and functional is kernels.Kind.OWN and out is kernels.Kind.COMPOSITE:
+            return Decline.GENERIC_KERNEL
     return None
-
-
-def _has_kernel(op: Any, device: torch.device) -> bool:
-    key = torch._C._dispatch_key_for_device(device.type)
-    return bool(torch._C._dispatch_has_computed_kernel_for_dispatch_key(op.name(), key))
 
 
 def after_fake(pair: Pair, example_output: Any, example_inputs: Sequence[Any], unbacked: Any) -> Decline | None:

@@ -31,7 +31,7 @@ class _ReturnsNothing(StandIn):
 def wrap_create(original: Callable[..., Any]) -> Callable[..., Any]:
     """``FallbackKernel.create``, which returns the out arguments of an op that returns those."""
 
-    def create(cls: type[ir.FallbackKernel], kernel: Any, *args: Any, **kwargs: Any) -> Any:
+    def create(cls: type[ir.FallbackKernel], kernel: Any, /, *args: Any, **kwargs: Any) -> Any:
         if cls is not ir.FallbackKernel or not marks.returns_what_it_writes(kernel):
             return original(cls, kernel, *args, **kwargs)
         # C++ code has a handle for each return of the schema, so there the outputs stay; nobody reads them.

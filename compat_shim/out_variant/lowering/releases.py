@@ -17,6 +17,8 @@ from torch._inductor import ir
 from torch._inductor.codegen import wrapper as wrapper_module
 from torch._inductor.virtualized import V
 
+from compat_shim.out_variant import names
+
 # Lines of the wrapper are objects with this base since 2.8; before, strings or planning lines.
 WrapperLine: type = getattr(wrapper_module, "WrapperLine", object)
 
@@ -89,8 +91,7 @@ def has_custom_codegen(op: Any) -> bool:
 
 def kernel_name(op: Any) -> str:
     """How generated Python code names an overload, for example ``torch.ops.ns.op.out``."""
-    namespace, _, name = op._schema.name.partition("::")
-    return f"torch.ops.{namespace}.{name}.{op._overloadname}"
+    return names.source(op.name())
 
 
 def calls_only_its_op(op: Any) -> bool:

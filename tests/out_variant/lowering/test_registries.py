@@ -1,0 +1,228 @@
+"""Registries of ops as people write them: families of overloads, odd names, kernels of unlike kinds."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+import torch
+from checks import compile_and_compare, same
+from torch._dynamo.utils import counters
+
+import compat_shim
+from compat_shim.out_variant import candidates, kernels, pairing
+
+TAG = torch.Tag.out_variant
+_factors = itertools.count(2)
+
+
+def functional(library: Any, name: str, inputs: str = "Tensor x", key: str = "CompositeExplicitAutograd") -> Any:
+    """An op that multiplies its input by a number of its own."""
+    factor = next(_factors)
+
+    def kernel(x: torch.Tensor, *rest: Any, **more: Any) -> torch.Tensor:
+        return x * factor
+
+    library.define(f"{name}({inputs}) -> Tensor")
+    library.impl(name, kernel, key)
+    torch.library.register_fake(f"{library.ns}::{name}", lambda x, *_, **__: torch.empty_like(x), lib=library)
+    return factor
+
+
+def out_variant(
+    library: Any, name: str, factor: int, out: str = "out", key: str = "CompositeExplicitAutograd", tags: Any = (TAG,)
+) -> None:
+    """The out variant of the op of that factor."""
+
+    def kernel(x: torch.Tensor, **outs: torch.Tensor) -> None:
+        torch.mul(x, factor, out=outs[out])
+
+    library.define(f"{name}(Tensor x, *, Tensor(a!) {out}) -> ()", tags=tags)
+    library.impl(name, kernel, key)
+
+
+def packet(library: Any, name: str) -> Any:
+    return getattr(getattr(torch.ops, library.ns), name)
+
+
+def test_an_out_variant_serves_the_overload_that_it_is_named_for(library: Any) -> None:
+    add, _ = functional(library, "o.add"), functional(library, "o.sub")
+    out_variant(library, "o.add_out", add)
+    default, _ = functional(library, "p"), functional(library, "p.fancy")
+    out_variant(library, "p.out", default)
+    plain, high = functional(library, "m"), functional(library, "m.hi")
+    out_variant(library, "m.hi_out", high)
+    out_variant(library, "m.out", plain)
+    _, fast = functional(library, "tw"), functional(library, "tw.fast")
+    out_variant(library, "tw.fast_out", fast)
+    o, p, m, tw = (packet(library, name) for name in ("o", "p", "m", "tw"))
+
+    code = compile_and_compare(
+        lambda x: [o.add(x), o.sub(x), p(x), p.fancy(x), m(x), m.hi(x), tw(x), tw.fast(x)], torch.randn(4, 5)
+    )
+
+    for called in ("o.add_out(", "o.sub.default(", "p.out(", "p.fancy(", "m.out(", "m.hi_out(", "tw.fast_out("):
+        assert f".{called}" in code or f".{called.removesuffix('.default(')}" in code
+    assert counters["compat_shim"]["lowered"] == 5
+    found = candidates.candidates(p.fancy)[0]
+    assert found.op == f"{library.ns}::p.out"
+    assert f"{library.ns}::p fit too" in found.reasons[0]
+    assert found.reasons[-1] == candidates.REMEDY.format(f"{library.ns}::p.fancy", f"{library.ns}::p.out")
+
+
+def test_defaults_of_the_out_variant_do_not_reach_the_call(library: Any) -> None:
+    library.define('q(Tensor x, int group=4, str label="q", *, float by=2.) -> Tensor')
+    library.define(
+        'q.out(Tensor x, SymInt group, str label="q.out", *, float by=3., Tensor(a!) out) -> ()', tags=(TAG,)
+    )
+
+    def value(group: int, label: str, by: float) -> float:
+        return group * by + len(label)
+
+    def write(x: torch.Tensor, group: int, label: str = "q.out", *, by: float = 3.0, out: torch.Tensor) -> None:
+        torch.mul(x, value(group, label, by), out=out)
+
+    def make(x: torch.Tensor, group: int = 4, label: str = "q", *, by: float = 2.0) -> torch.Tensor:
+        return x * value(group, label, by)
+
+    library.impl("q", make, "CompositeExplicitAutograd")
+    library.impl("q.out", write, "CompositeExplicitAutograd")
+    torch.library.register_fake(f"{library.ns}::q", lambda x, *_, **__: torch.empty_like(x), lib=library)
+    q = packet(library, "q")
+
+    compile_and_compare(
+        lambda x: [q(x), q(x, 8), q(x, label="abc"), q(x, by=5.0), q(x, 2, "a", by=1.0)], torch.randn(4)
+    )
+
+    assert counters["compat_shim"]["lowered"] == 5
+    assert compat_shim.out_variant.to_out_variant(q.default) is None  # torch's own answer
+
+
+@pytest.mark.parametrize("source", ["tag", "namespace", "registered"])
+def test_a_kernel_of_the_op_s_own_is_not_traded_for_a_composite_one(source: str, library: Any) -> None:
+    own = functional(library, "op", key="CPU")
+    out_variant(library, "op.out", own + 1, tags=(TAG,) if source == "tag" else ())  # other numbers, to be seen
+    op = packet(library, "op")
+    if source == "namespace":
+        assert compat_shim.pair_namespace(library.ns).paired
+    elif source == "registered":
+        compat_shim.register_out_variant(op.default, op.out)
+    assert pairing.find_pair(op.default).source == source
+    x = torch.randn(4)
+
+    compiled = torch.compile(lambda x: op(x), fullgraph=True)(x)
+
+    if source == "registered":  # the user's word
+        assert same(compiled, x * (own + 1))
+    else:
+        assert same(compiled, op(x))
+        assert counters["compat_shim"]["declined: GENERIC_KERNEL"] == 1
+    counters.clear()
+
+
+def test_a_custom_op_s_default_kernel_is_its_author_s_own(library: Any) -> None:
+    @torch.library.custom_op(f"{library.ns}::made", mutates_args=())
+    def made(x: torch.Tensor) -> torch.Tensor:
+        return x + 1
+
+    @torch.library.custom_op(f"{library.ns}::made_out", mutates_args={"out"})
+    def made_out(x: torch.Tensor, out: torch.Tensor) -> None:
+        torch.add(x, 1, out=out)
+
+    made.register_fake(torch.empty_like)
+    assert [kernels.kind(f"{library.ns}::{name}", "cpu") for name in ("made", "made_out")] == [kernels.Kind.OWN] * 2
+    library.define("composite(Tensor x) -> Tensor")
+    assert kernels.kind(f"{library.ns}::composite", "cpu") is kernels.Kind.NONE
+    library.impl("composite", lambda x: x, "CompositeImplicitAutograd")
+    assert kernels.kind(f"{library.ns}::composite", "cpu") is kernels.Kind.COMPOSITE
+    library.impl("composite", lambda x: x, "CPU")
+    assert kernels.kind(f"{library.ns}::composite", "cpu") is kernels.Kind.OWN
+    compat_shim.pair_namespace(library.ns)
+    op = packet(library, "made")
+    assert "made_out" in compile_and_compare(lambda x: op(x), torch.randn(4))
+
+
+def test_the_cache_key_holds_the_kernels_of_a_pair(library: Any) -> None:
+    from compat_shim.out_variant.lowering import cache_key
+
+    factor = functional(library, "op")
+    library.define("op.out(Tensor x, *, Tensor(a!) out) -> ()", tags=(TAG,))
+    without = cache_key.salt()
+    library.impl("op.out", lambda x, *, out: torch.mul(x, factor, out=out), "CompositeExplicitAutograd")
+    composite = cache_key.salt()
+    library.impl("op.out", lambda x, *, out: torch.mul(x, factor, out=out), "CPU")
+    assert len({without, composite, cache_key.salt()}) == 3
+
+
+def test_overloads_and_arguments_may_have_any_name(library: Any) -> None:
+    for name in ("q.op", "q.overloads"):  # hidden by attributes of the packet
+        functional(library, name)
+    plain = functional(library, "q")
+    out_variant(library, "q.out", plain)
+    keyword = functional(library, "k")
+    out_variant(library, "k.lambda", keyword, out="lambda")
+    hidden = functional(library, "h")
+    out_variant(library, "h.op", hidden)
+    q, k, h = (packet(library, name) for name in "qkh")
+
+    code = compile_and_compare(
+        lambda x: [q.default(x), k.default(x), h.default(x), [k.default(x * n) for n in range(4)]], torch.randn(4)
+    )
+
+    assert ".q.out(" in code
+    assert "'lambda')(" in code
+    assert "**{'lambda': " in code
+    assert compat_shim.status().pairs
+    assert candidates.candidates(h.default)[0].reasons == (candidates.UNREACHABLE,)
+
+
+def test_an_overload_that_comes_by_another_way_than_torch_library_is_found(library: Any) -> None:
+    factor = functional(library, "late")
+    late = packet(library, "late")
+    x = torch.randn(4)
+    assert ".late.out(" not in compile_and_compare(lambda x: late(x), x)
+    lib = torch._C._dispatch_library("FRAGMENT", library.ns, "")
+    lib.define("late.out(Tensor x, *, Tensor(a!) out) -> ()", "", (TAG,))
+
+    def write(x: torch.Tensor, *, out: torch.Tensor) -> None:
+        torch.mul(x, factor, out=out)
+
+    lib.impl("late.out", "CompositeExplicitAutograd", write)
+    compile_and_compare(lambda x: late(x) + 1, x)  # the key may lack it
+    assert ".late.out(" in compile_and_compare(lambda x: late(x) + 2, x)
+
+
+# Not `cls`, `kernel`, `self` and `_mutable_op`, which fail in stock torch too.
+NAMES = ("op", "func", "original", "functional", "fn", "x_out", "pair", "called")
+
+
+def test_a_mutating_op_in_no_pair_may_have_arguments_of_any_name(library: Any) -> None:
+    kept = []
+    for number, name in enumerate(NAMES):
+        called = f"write{number}"
+        library.define(f"{called}(Tensor x, *, Tensor(a!) {name}) -> ()")
+        library.impl(called, lambda x, **outs: [out.copy_(x + 1) for out in outs.values()] and None, "CPU")
+        torch.library.register_fake(f"{library.ns}::{called}", lambda *_, **__: None, lib=library)
+        kept.append((packet(library, called), name))
+
+    def graph(x: torch.Tensor) -> list[torch.Tensor]:
+        results = []
+        for op, name in kept:
+            buffer = torch.empty_like(x)
+            op(x, **{name: buffer})
+            results.append(buffer * 2)
+        return results
+
+    compile_and_compare(graph, torch.randn(4))
+
+
+def test_a_list_of_one_out_keeps_the_fallback(library: Any) -> None:
+    library.define("split(Tensor x) -> Tensor[]")
+    library.define("split.out(Tensor x, *, Tensor(a!)[] out) -> ()", tags=(TAG,))
+    library.impl("split", lambda x: [x + 1], "CompositeExplicitAutograd")
+    library.impl("split.out", lambda x, *, out: out[0].copy_(x + 1) and None, "CompositeExplicitAutograd")
+    torch.library.register_fake(f"{library.ns}::split", lambda x: [torch.empty_like(x)], lib=library)
+    split = packet(library, "split")
+
+    assert ".split.out(" not in compile_and_compare(lambda x: split(x)[0] * 2, torch.randn(4))
