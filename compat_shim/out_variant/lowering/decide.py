@@ -10,6 +10,7 @@ import torch
 
 from compat_shim.out_variant import kernels, listing
 from compat_shim.out_variant.lowering import releases
+from compat_shim.out_variant.lowering.overlap import may_overlap
 from compat_shim.out_variant.pairing import Pair
 
 COUNTER = "compat_shim"
@@ -79,7 +80,7 @@ def after_fake(pair: Pair, example_output: Any, example_inputs: Sequence[Any], u
         return Decline.NOT_TENSORS
     if not all(_is_plain(output) for output in outputs):
         return Decline.LAYOUT
-    if any(_may_overlap(output) for output in outputs):
+    if any(may_overlap(output) for output in outputs):
         return Decline.OVERLAP
     storages = [_storage(tensor) for tensor in outputs]
     taken = {_storage(tensor) for tensor in _tensors(example_inputs)}
@@ -111,34 +112,3 @@ def _storage(tensor: torch.Tensor) -> int:
     if tensor.layout is not torch.strided:
         return id(tensor)
     return tensor.untyped_storage()._cdata
-
-
-def _may_overlap(tensor: torch.Tensor) -> bool:
-    """Whether two elements may share memory. True also where symbolic strides leave it open."""
-    if all(type(value) is int for value in (*tensor.shape, *tensor.stride())) and tensor.is_contiguous():
-        return False  # by far the most: no symbols, and nothing to sort
-    from torch.fx.experimental.symbolic_shapes import statically_known_true
-
-    if any(statically_known_true(size == 0) for size in tensor.shape):
-        return False
-    dims = [
-        (size, stride) for size, stride in zip(tensor.shape, tensor.stride()) if not statically_known_true(size == 1)
-    ]
-    # From the innermost dimension on, each stride must step over all that those below it span.
-    # A dense tensor's strides are products of its sizes, so `extent` is compared without
-    # evaluating a symbol; `span`, the exact bound, serves the odd padded one.
-    span: Any = 1
-    extent: Any = 1
-    for size, stride in sorted(dims, key=lambda dim: _hint(dim[1])):
-        if not (statically_known_true(stride >= extent) or statically_known_true(stride >= span)):
-            return True
-        span = span + (size - 1) * stride
-        extent = size * stride
-    return False
-
-
-def _hint(value: Any) -> float:
-    if isinstance(value, int):
-        return value
-    hint = value.node.hint if value.node.has_hint() else None
-    return float("inf") if hint is None else hint
