@@ -41,7 +41,8 @@ def contents(prefix: str, start_file: bool) -> str:
         return MARK + "compat_shim.activation.start_file:start\n"
     folders = ascii(BOOTSTRAP)
     if Path(BOOTSTRAP).is_relative_to(prefix):
-        folders += f", os.path.join(sys.prefix, {os.path.relpath(BOOTSTRAP, prefix)!a})"
+        # First, so that a copy of the environment uses its own package, while the original is there.
+        folders = f"os.path.join(sys.prefix, {os.path.relpath(BOOTSTRAP, prefix)!a}), {folders}"
     first = f"next(filter(os.path.isdir, ({folders},)), None)"
     return MARK + f"import os, sys; _p = {first}; _p is None or _p in sys.path or sys.path.insert(0, _p)\n"
 

@@ -119,6 +119,16 @@ def test_an_environment_that_was_moved_is_still_enabled(tmp_path: Path) -> None:
     assert (done.stdout, done.stderr) == ("enable\n", "")
 
 
+def test_a_copy_of_an_enabled_environment_uses_its_own_package(environment: Environment, tmp_path: Path) -> None:
+    assert environment.shim("enable")[0] == 0
+    copied = tmp_path / "copied"
+    shutil.copytree(environment.folder, copied, symlinks=True)
+    (packages,) = copied.glob("lib/python*/site-packages")
+    code = "import sys; print(*(folder for folder in sys.path if 'bootstrap' in folder))"
+    done = command(str(copied / "bin" / "python"), "-c", code, environ={}, cwd="/")
+    assert (done.stdout, done.stderr) == (f"{packages / 'compat_shim' / 'activation' / 'bootstrap'}\n", "")
+
+
 def test_a_file_of_that_name_that_is_not_ours_is_left_alone(environment: Environment) -> None:
     environment.file.write_text("/somewhere\n")
     code, said = environment.shim("enable")
