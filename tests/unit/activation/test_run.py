@@ -7,12 +7,14 @@ import os
 import signal
 import subprocess
 import sys
+import venv
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ..helpers import ROOT, command, fake_torch, python
+from .test_enable import Environment
 
 BOOTSTRAP = str(ROOT / "compat_shim" / "activation" / "bootstrap")
 # Prints what a command can see of how it was started.
@@ -108,6 +110,24 @@ def test_a_python_that_found_the_package_in_its_current_folder_hands_it_on(tmp_p
         cwd=ROOT,
     )
     assert (done.stdout, done.stderr) == ("run\n", "")
+
+
+def test_a_python_of_another_environment_is_warned_of_and_one_of_this_is_not(tmp_path: Path) -> None:
+    here = Environment(tmp_path / "here")
+    other = tmp_path / "other"
+    venv.create(other, symlinks=True, with_pip=False)
+    words = ("-m", "compat_shim", "run", "--", "python", "-c", "print(1)")
+    done = here.python(*words, PATH=str(other / "bin"))
+    assert done.stdout == "1\n"
+    (line,) = done.stderr.splitlines()
+    start = f"compat-shim run: python is the Python of {other}, not of {here.folder}: the shim will not be active"
+    assert line.startswith(start)
+    assert f"give {here.folder / 'bin' / 'python'} instead" in line
+    own = here.python(*words, PATH=str(here.folder / "bin"))
+    assert (own.stdout, own.stderr) == ("1\n", "")
+    # By its PYTHONPATH the other finds the package too, and is active.
+    shared = here.python(*words, PATH=str(other / "bin"), PYTHONPATH=str(here.packages))
+    assert (shared.stdout, shared.stderr) == ("1\n", "")
 
 
 def test_the_options_are_the_commands_settings() -> None:
