@@ -40,6 +40,10 @@ class Shim:
         return self._hook is not None or self.engine is not None
 
     def activate(self, route: str) -> None:
+        engine = self.engine
+        if engine is not None:
+            engine.resume()  # an interrupt (Ctrl-C) may have left something undecided
+            return
         with self.lock:
             if self.active:
                 if self._hook is not None and _imported(sys.modules.get("torch")):
@@ -58,8 +62,9 @@ class Shim:
                     warn(self.settings, problem)
             from compat_shim.activation.children import Children
 
-            self._children = Children()
-            self._children.attach()
+            if self._children is None:  # else a start that failed has left it
+                self._children = Children()
+                self._children.attach()
             if _usable(sys.modules.get("torch")):
                 self._start_engine()
             else:
@@ -71,9 +76,7 @@ class Shim:
             if self._children is not None:
                 self._children.detach()
                 self._children = None
-            if self._hook is not None:
-                self._hook.remove()
-                self._hook = None
+            self._stop_waiting()
             if self.engine is not None:
                 self.engine.stop()
                 self.engine = None
@@ -86,20 +89,30 @@ class Shim:
     def _start_engine(self) -> None:
         """Hand over to the patch engine; nothing it raises reaches ``import torch`` unless strict."""
         with self.lock:
-            if self._hook is not None:
-                self._hook.remove()
-                self._hook = None
+            engine = None
             try:
                 from compat_shim.patching.engine import Engine
 
-                self.engine = Engine(self.settings)
-                self.engine.start(imported=("torch",))
+                engine = self.engine = Engine(self.settings)
+                engine.start(imported=("torch",))
             except Exception as error:
+                self._stop_waiting()
                 from compat_shim.patching.log import warn
 
                 if self.settings.mode == "strict":
                     raise
                 warn(self.settings, f"the shim could not start: {error!r}; torch behaves as shipped")
+            except BaseException:  # Ctrl-C: as if we had not begun, so that the next import or activate() does
+                self.engine = None
+                if engine is not None:
+                    engine.stop()
+                raise
+            self._stop_waiting()
+
+    def _stop_waiting(self) -> None:
+        if self._hook is not None:
+            self._hook.remove()
+            self._hook = None
 
 
 def _imported(torch: "ModuleType | None") -> bool:

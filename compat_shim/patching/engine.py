@@ -1,7 +1,8 @@
 """The engine: plan each feature once its modules are imported, verify it, commit it or leave it.
 
 A feature is committed whole. If one of its patches does not fit, none is applied; if applying
-one raises, those before it go back, last in first out.
+one raises, those before it go back, last in first out. What is interrupted (Ctrl-C) goes back too,
+and is decided anew when the engine is asked again.
 """
 
 from __future__ import annotations
@@ -77,6 +78,12 @@ class Engine:
             self._hook.install()
             self._advance()
 
+    def resume(self) -> None:
+        """Take up what an interrupt has left undecided. Does nothing on an engine that has stopped."""
+        with self._lock:
+            if self._hook is not None:
+                self._advance()
+
     def stop(self) -> None:
         """Undo everything, last in first out."""
         with self._lock:
@@ -103,7 +110,11 @@ class Engine:
     def _on_import(self, name: str) -> None:
         with self._lock:
             self._imported.add(name)
-            self._advance()
+            try:
+                self._advance()
+            except BaseException:
+                self._imported.discard(name)  # its import fails now, and the next one makes a new module
+                raise
 
     def _ready(self, name: str) -> bool:
         if name in self._imported:
@@ -116,11 +127,20 @@ class Engine:
             self._look_again = True
             return
         self._advancing = True
+        before = [plan for plan in self.plans.values() if plan.finding.verdict is Verdict.PENDING]
         try:
             self._look_again = True
             while self._look_again:
                 self._look_again = False
                 self._decide_pending(imports_done)
+        except ShimError:
+            raise
+        except BaseException:
+            # All that was pending before is again: if this is a module's import, the module goes, too.
+            for plan in reversed(before):
+                _roll_back(plan, self.settings)
+                plan.finding, plan.patches, plan.release = Finding(Verdict.PENDING), {}, None
+            raise
         finally:
             self._advancing = False
         verdicts = {name: plan.finding.verdict for name, plan in self.plans.items()}
@@ -241,7 +261,9 @@ class Engine:
             if plan.patches[patch.id].verdict is not Verdict.APPLIED:
                 continue
             try:
-                plan.undo.append((patch.id, patch.apply()))
+                do, undo = patch.change()
+                plan.undo.append((patch.id, undo))  # first, so that an interrupt leaves nothing that stays
+                do()
             except Exception as error:
                 _roll_back(plan, self.settings)
                 plan.patches[patch.id] = Finding(Verdict.FAILED, "it applies", repr(error))
@@ -296,9 +318,10 @@ def _base_version(release: Release) -> str:
 
 def _roll_back(plan: Plan, settings: Settings) -> None:
     while plan.undo:
-        name, undo = plan.undo.pop()
+        name, undo = plan.undo[-1]
         try:
             undo()
         except Exception as error:
             warn(settings, f"{plan.feature.id}: patch {name!r} stays: {error}")
             plan.patches[name] = Finding(Verdict.FOREIGN_PATCH, "our own replacement", str(error))
+        plan.undo.pop()  # only now: an interrupted one is undone again

@@ -67,11 +67,22 @@ class ImportHook:
             attributes.pop("exec_module", None)
             genuine(module)
             # Still waiting until here: a spec may be asked for and never executed, or fail.
-            if name in self._waiting:
-                self._waiting.discard(name)
-                self._callback(name)
+            self._report(name)
 
         attributes["exec_module"] = exec_module
+
+    def _report(self, name: str) -> None:
+        try:
+            self._waiting.remove(name)
+        except KeyError:
+            return  # reported, or removed since
+        try:
+            self._callback(name)
+        except Exception:
+            raise
+        except BaseException:
+            self._waiting.add(name)  # Ctrl-C: the import fails with it, and may be tried again
+            raise
 
 
 def _find_with_others(

@@ -1,4 +1,4 @@
-"""A patch is data plus two steps: look (what is there?) and apply (returns its own undo)."""
+"""A patch is data plus two steps: look (what is there?) and change (what does it, and what undoes it)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from compat_shim.patching import fingerprint
 
+Do = Callable[[], None]
 Undo = Callable[[], None]
 
 
@@ -89,26 +90,50 @@ class Patch:
         """Is it needed, and is its target as expected? Fingerprints are the engine's matter."""
         raise NotImplementedError
 
+    def change(self) -> tuple[Do, Undo]:
+        """What makes the change, and what undoes it exactly, however far the former has got.
+
+        Both are made before anything is changed, so that whoever makes the change can undo it when
+        it is interrupted (Ctrl-C). A kind of patch defines this, or ``apply`` alone.
+        """
+        undos: list[Undo] = []
+
+        def do() -> None:
+            undos.append(self.apply())
+
+        def undo() -> None:
+            while undos:
+                undos.pop()()
+
+        return do, undo
+
     def apply(self) -> Undo:
         """Make the change; returns what undoes it exactly."""
-        raise NotImplementedError
+        do, undo = self.change()
+        do()
+        return undo
 
 
-def _set(owner: Any, name: str, value: Any) -> Undo:
-    """``setattr`` whose undo restores what ``vars(owner)`` held, if the value is still ours."""
+def _set(owner: Any, name: str, value: Any) -> tuple[Do, Undo]:
+    """``setattr``, and what restores what ``vars(owner)`` held, if the value is still ours."""
     absent = object()
     before = vars(owner).get(name, absent)
 
+    def do() -> None:
+        setattr(owner, name, value)
+
     def undo() -> None:
-        if vars(owner).get(name, absent) is not value:
+        now = vars(owner).get(name, absent)
+        if now is before:
+            return  # not set yet, or somebody has put it back
+        if now is not value:
             raise RuntimeError(f"{name} was replaced by somebody else since")
         if before is absent:
             delattr(owner, name)
         else:
             setattr(owner, name, before)
 
-    setattr(owner, name, value)
-    return undo
+    return do, undo
 
 
 class Wrap(Patch):
@@ -132,7 +157,7 @@ class Wrap(Patch):
             return Finding(Verdict.FOREIGN_PATCH, f"a function {self.target}", f"a {type(raw).__name__}")
         return Finding(Verdict.APPLIED)
 
-    def apply(self) -> Undo:
+    def change(self) -> tuple[Do, Undo]:
         assert self.make is not None, self.id
         owner, name = fingerprint.find_owner(self.target)
         raw = vars(owner)[name]
@@ -147,8 +172,11 @@ class Wrap(Patch):
         for attribute in ("__name__", "__qualname__", "__module__", "__doc__"):
             setattr(replacement, attribute, getattr(original, attribute, None))
         fingerprint.replaced[replacement] = original
-        restore = _set(owner, name, descriptor(replacement) if descriptor else replacement)
-        self._rebind(original, replacement)
+        put, restore = _set(owner, name, descriptor(replacement) if descriptor else replacement)
+
+        def do() -> None:
+            put()
+            self._rebind(original, replacement)
 
         def undo() -> None:
             # If somebody has wrapped ours since, it stays beneath theirs and only calls on.
@@ -158,7 +186,7 @@ class Wrap(Patch):
             self._rebind(replacement, original)
             restore()
 
-        return undo
+        return do, undo
 
     def _rebind(self, before: Any, after: Any) -> None:
         for binding in self.bindings:
@@ -182,7 +210,7 @@ class Add(Patch):
             return Finding(Verdict.DRIFTED, f"a place for {self.target}", f"nothing: {error}")
         return Finding(Verdict.NATIVE if name in vars(owner) else Verdict.APPLIED)
 
-    def apply(self) -> Undo:
+    def change(self) -> tuple[Do, Undo]:
         assert self.make is not None, self.id
         owner, name = fingerprint.find_owner(self.target)
         return _set(owner, name, self.make())
@@ -209,19 +237,22 @@ class AddModule(Patch):
             return Finding(Verdict.APPLIED)
         return Finding(Verdict.NATIVE)
 
-    def apply(self) -> Undo:
+    def change(self) -> tuple[Do, Undo]:
         assert self.make is not None, self.id
         package, name = fingerprint.split(self.target)
         module = self.make(self.module_name)
-        undo_attribute = _set(sys.modules[package], name, module)
-        sys.modules[self.module_name] = module
+        set_attribute, undo_attribute = _set(sys.modules[package], name, module)
+
+        def do() -> None:
+            set_attribute()
+            sys.modules[self.module_name] = module
 
         def undo() -> None:
             undo_attribute()
             if sys.modules.get(self.module_name) is module:
                 del sys.modules[self.module_name]
 
-        return undo
+        return do, undo
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)

@@ -85,7 +85,7 @@ class Recorder(Patch):
     """A patch that changes nothing and writes down what is done with it."""
 
     events: list[str] = dataclasses.field(default_factory=list)
-    error: Exception | None = None
+    error: BaseException | None = None
 
     def look(self) -> Finding:
         return Finding(Verdict.APPLIED)

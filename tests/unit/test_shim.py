@@ -286,6 +286,51 @@ def test_activate_makes_up_for_an_import_that_the_hook_did_not_see(torch: Path) 
     )
 
 
+@pytest.mark.parametrize("before", ["", "import torch._inductor.ir; "])
+def test_interrupted_while_it_applies_it_leaves_torch_as_it_was_and_begins_anew(torch: Path, before: str) -> None:
+    run(
+        f"import sys, small_features; {before}\n"
+        "import os; os.environ['COMPAT_SHIM'] = 'off'\n"
+        "from compat_shim.patching.patch import Add as add\n"
+        "change, interrupts = add.change, ['Ctrl-C']\n"
+        "def interrupted(patch):\n"
+        "    do, undo = change(patch)\n"
+        "    def half():\n"
+        "        do()\n"
+        "        if interrupts: raise KeyboardInterrupt(interrupts.pop())\n"
+        "    return half, undo\n"
+        "add.change = interrupted\n"
+        "finders = list(sys.meta_path)\n"
+        "os.environ['COMPAT_SHIM'] = 'auto'\n"
+        "del sys.modules['compat_shim']\n"
+        "for _ in range(2):\n"
+        "    try: import compat_shim, torch\n"
+        "    except KeyboardInterrupt:\n"
+        "        assert not hasattr(sys.modules.get('torch'), 'Tag') or not hasattr(sys.modules['torch'].Tag, 'out')\n"
+        f"assert not interrupts; {CREATE}\n"
+        "assert made == ['FallbackKernel', 1, 'lowered'], made\n"
+        "assert compat_shim.status().good\n"
+        "compat_shim.deactivate()\n"
+        "assert sys.meta_path == finders and not [part for part in sys.path if 'bootstrap' in part]",
+        torch,
+    )
+
+
+def test_activate_takes_up_what_an_interrupt_has_left(torch: Path) -> None:
+    run(
+        "import small_features, compat_shim, torch\n"
+        "import torch._inductor.ir\n"
+        "from compat_shim import shim\n"
+        "from compat_shim.patching.patch import Finding, Verdict\n"
+        "compat_shim.deactivate(); compat_shim.activate()\n"
+        "plan = shim._owner().engine.plans['lowering']\n"
+        "plan.undo.pop()[1](); plan.finding = Finding(Verdict.PENDING)\n"
+        f"compat_shim.activate(); {CREATE}\n"
+        "assert made == ['FallbackKernel', 1, 'lowered'] and compat_shim.status().good",
+        torch,
+    )
+
+
 def test_the_package_has_its_public_names_and_no_others() -> None:
     run(
         "import compat_shim\n"

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import sys
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
-from compat_shim.patching.patch import Add, AddModule, Finding, Patch, Verdict
+from compat_shim.patching.patch import Add, AddModule, Do, Finding, Patch, Undo, Verdict, Wrap
 
 from ..helpers import Bench, Recorder, feature, wrap
 
 
-def recorder(name: str, events: list[str], error: Exception | None = None) -> Recorder:
+def recorder(name: str, events: list[str], error: BaseException | None = None) -> Recorder:
     return Recorder(name, "lib_a:plain", "a test", "#1", events=events, error=error)
 
 
@@ -203,3 +204,86 @@ def test_a_module_that_is_added_comes_and_goes_with_its_feature(bench: Bench) ->
     assert sys.modules["lib_p"].new is sys.modules["lib_p.new"]
     engine.stop()
     assert "lib_p.new" not in sys.modules
+
+
+class InterruptedOnce(Wrap):
+    """Ctrl-C comes once, when the function is replaced and ``do`` has not come back."""
+
+    interrupts: ClassVar[list[str]] = []
+
+    def change(self) -> tuple[Do, Undo]:
+        do, undo = super().change()
+
+        def interrupted() -> None:
+            do()
+            if self.interrupts:
+                raise KeyboardInterrupt(self.interrupts.pop())
+
+        return interrupted, undo
+
+
+def interrupted_once(target: str) -> InterruptedOnce:
+    InterruptedOnce.interrupts[:] = ["Ctrl-C"]
+    return InterruptedOnce("second", target, "a test", "#1", make=wrap(target).make)
+
+
+def test_what_an_interrupt_leaves_half_done_is_undone_and_done_when_asked_again(bench: Bench) -> None:
+    module = bench.load("lib_a")
+    before = dict(vars(module))
+    two = feature("two", wrap("lib_a:plain"), interrupted_once("lib_a:other"), wrap("lib_a:Owner.check"))
+    bench.record(two)
+    engine = bench.engine(two)
+    with pytest.raises(KeyboardInterrupt):
+        engine.start()
+    assert dict(vars(module)) == before
+    plan = engine.plans["two"]
+    assert (plan.finding, plan.patches, plan.release, plan.undo) == (Finding(Verdict.PENDING), {}, None, [])
+    engine.resume()
+    assert plan.finding == Finding(Verdict.APPLIED)
+    assert [module.plain(1)[-1], module.other(1)[-1], module.Owner.check(1)[-1]] == ["ours"] * 3
+    engine.stop()
+    assert dict(vars(module)) == before
+    engine.resume()
+    assert dict(vars(module)) == before
+
+
+def test_an_interrupt_undoes_the_features_before_it_too_last_in_first_out(bench: Bench) -> None:
+    bench.load("lib_a")
+    events: list[str] = []
+    two = feature("two", recorder("b", events), recorder("c", events, error=KeyboardInterrupt()))
+    with pytest.raises(KeyboardInterrupt):
+        bench.started(feature("one", recorder("a", events)), two)
+    assert events == ["apply a", "apply b", "undo b", "undo a"]
+    assert [plan.finding.verdict for plan in bench.engines[0].plans.values()] == [Verdict.PENDING] * 2
+
+
+def test_an_import_that_an_interrupt_ends_is_waited_for_again(bench: Bench) -> None:
+    bench.write("lib_a")
+    one = feature("one", wrap("lib_a:plain"))
+    engine = bench.started(one, feature("two", interrupted_once("lib_a:other")))
+    with pytest.raises(KeyboardInterrupt):
+        importlib.import_module("lib_a")
+    assert "lib_a" not in sys.modules
+    assert engine.plans["one"].finding.verdict is Verdict.PENDING
+    module = importlib.import_module("lib_a")
+    assert [plan.finding.verdict for plan in engine.plans.values()] == [Verdict.APPLIED] * 2
+    assert [module.plain(1), module.other(1)] == [["plain", 1, "ours"], ["other", 1, "ours"]]
+
+
+def test_a_roll_back_that_is_interrupted_is_ended_by_the_next_stop(bench: Bench) -> None:
+    module = bench.load("lib_a")
+    before = module.plain
+    engine = bench.started(feature("one", wrap("lib_a:plain")))
+    (name, undo), interrupts = engine.plans["one"].undo[0], ["Ctrl-C"]
+
+    def interrupted() -> None:
+        undo()
+        if interrupts:
+            raise KeyboardInterrupt(interrupts.pop())
+
+    engine.plans["one"].undo[0] = (name, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        engine.stop()
+    engine.stop()
+    assert module.plain is before
+    assert engine.plans["one"].finding.verdict is Verdict.DISABLED

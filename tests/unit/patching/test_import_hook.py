@@ -117,6 +117,24 @@ def test_a_callback_that_raises_fails_the_import_and_leaves_nothing_behind(bench
     assert "exec_module" not in vars(importlib.import_module("lib_a").__loader__)
 
 
+def test_an_interrupted_callback_fails_the_import_and_is_called_by_the_next(bench: Bench) -> None:
+    seen: list[str] = []
+
+    def callback(name: str) -> None:
+        seen.append(name)
+        if len(seen) == 1:
+            raise KeyboardInterrupt
+
+    bench.write("lib_a")
+    ImportHook(["lib_a"], callback).install()
+    with pytest.raises(KeyboardInterrupt):
+        importlib.import_module("lib_a")
+    assert "lib_a" not in sys.modules
+    for _ in range(2):
+        importlib.import_module("lib_a")
+    assert seen == ["lib_a"] * 2
+
+
 def test_two_hooks_on_one_module_both_fire(bench: Bench) -> None:
     _, first = waiting("lib_a")
     _, second = waiting("lib_a")

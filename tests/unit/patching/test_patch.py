@@ -10,7 +10,7 @@ import pytest
 
 from compat_shim.patching.patch import Add, AddModule, Feature, Verdict
 
-from ..helpers import Bench, wrap
+from ..helpers import SOURCE, Bench, wrap
 
 
 def add(target: str, make: Callable[[], Any] = lambda: "ours") -> Add:
@@ -206,3 +206,29 @@ def test_a_feature_names_its_modules_and_functions_once() -> None:
 
 def test_only_native_and_applied_are_good() -> None:
     assert {verdict for verdict in Verdict if verdict.good} == {Verdict.NATIVE, Verdict.APPLIED}
+
+
+@pytest.mark.parametrize("kind", ["wrap", "add", "module"])
+def test_the_undo_of_a_change_is_there_before_it_and_harmless_without_it(bench: Bench, kind: str) -> None:
+    bench.load("lib_p.__init__", SOURCE)
+    module = sys.modules["lib_p"]
+    patch = {"wrap": wrap("lib_p:plain"), "add": add("lib_p:new"), "module": add_module("lib_p:new")}[kind]
+    before, modules = dict(vars(module)), dict(sys.modules)
+    do, undo = patch.change()
+    assert (dict(vars(module)), sys.modules) == (before, modules)
+    undo()
+    assert (dict(vars(module)), sys.modules) == (before, modules)
+    do()
+    assert dict(vars(module)) != before
+    for _ in range(2):
+        undo()
+        assert (dict(vars(module)), sys.modules) == (before, modules)
+
+
+def test_undo_is_content_with_an_original_that_somebody_has_put_back(bench: Bench) -> None:
+    module = bench.load("lib_a")
+    before = module.plain
+    undo = wrap("lib_a:plain").apply()
+    module.plain = before
+    undo()
+    assert module.plain is before
