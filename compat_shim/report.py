@@ -22,7 +22,7 @@ SCHEMA_VERSION = 1
 
 @dataclasses.dataclass(frozen=True)
 class PatchStatus:
-    """One patch: its data, and its verdict with what was expected and found."""
+    """One patch: its data, and its verdict with what was expected and found, looked up when asked."""
 
     id: str
     kind: str
@@ -139,12 +139,12 @@ def make_status(shim: Shim) -> Status:
 
 
 def _feature(feature: Feature, plan: Plan | None, active: bool) -> FeatureStatus:
+    findings: dict[str, Finding] = {}
     if plan is None:
         waiting = Finding(Verdict.PENDING, found="torch is not imported yet")
         finding = waiting if active else Finding(Verdict.DISABLED, found="the shim is not active")
     else:
-        finding = plan.finding
-    findings = plan.patches if plan is not None else {}
+        finding, findings = plan.now()
     return FeatureStatus(
         id=feature.id,
         title=feature.title,

@@ -11,6 +11,7 @@ import dataclasses
 import importlib
 import sys
 import threading
+from typing import Any
 
 from compat_shim.env import Settings
 from compat_shim.patching import fingerprint
@@ -30,6 +31,16 @@ class Plan:
     patches: dict[str, Finding] = dataclasses.field(default_factory=dict)
     release: str | None = None
     undo: list[tuple[str, Undo]] = dataclasses.field(default_factory=list)
+    placed: dict[str, Any] = dataclasses.field(default_factory=dict)  # by patch: what then stood at its target
+
+    def now(self) -> tuple[Finding, dict[str, Finding]]:
+        """The findings of the feature and its patches as they are now: what was applied may be gone."""
+        patches = dict(self.patches)
+        for patch in self.feature.patches:
+            if patch.id in self.placed and patches[patch.id].verdict is Verdict.APPLIED:
+                patches[patch.id] = patch.still_there(self.placed[patch.id])
+        gone = [finding for finding in patches.values() if finding.verdict is Verdict.REPLACED]
+        return gone[0] if gone and self.finding.verdict is Verdict.APPLIED else self.finding, patches
 
 
 class Engine:
@@ -246,8 +257,7 @@ class Engine:
         if function is None:
             return Finding(Verdict.FOREIGN_PATCH, shown, f"{type(raw).__name__} object, not a function")
         if fingerprint.is_foreign(function, target):
-            found = f"{function.__qualname__} from {fingerprint.defined_in(function)}"
-            return Finding(Verdict.FOREIGN_PATCH, shown, found)
+            return Finding(Verdict.FOREIGN_PATCH, shown, fingerprint.describe(function))
         try:
             found = fingerprint.hash_of(function, expected)
         except fingerprint.Unverifiable as error:
@@ -264,6 +274,7 @@ class Engine:
                 do, undo = patch.change()
                 plan.undo.append((patch.id, undo))  # first, so that an interrupt leaves nothing that stays
                 do()
+                plan.placed[patch.id] = fingerprint.find(patch.target)
             except Exception as error:
                 _roll_back(plan, self.settings)
                 plan.patches[patch.id] = Finding(Verdict.FAILED, "it applies", repr(error))
@@ -324,4 +335,5 @@ def _roll_back(plan: Plan, settings: Settings) -> None:
         except Exception as error:
             warn(settings, f"{plan.feature.id}: patch {name!r} stays: {error}")
             plan.patches[name] = Finding(Verdict.FOREIGN_PATCH, "our own replacement", str(error))
+        plan.placed.pop(name, None)
         plan.undo.pop()  # only now: an interrupted one is undone again

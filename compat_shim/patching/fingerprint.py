@@ -91,6 +91,35 @@ def function_of(raw: Any) -> types.FunctionType | None:
     return raw if isinstance(raw, types.FunctionType) else None
 
 
+def reaches(raw: Any, ours: Any) -> bool:
+    """Whether ``raw`` is ``ours`` or stands on it: wrapped by us again, or by one who says so."""
+    ours, now, seen = _inner(ours), _inner(raw), set()
+    while now is not ours:
+        if id(now) in seen:
+            return False
+        seen.add(id(now))
+        if isinstance(now, types.FunctionType) and now in replaced:
+            now = _inner(replaced[now])
+        elif "__wrapped__" in getattr(now, "__dict__", ()):
+            now = _inner(vars(now)["__wrapped__"])
+        else:
+            return False
+    return True
+
+
+def _inner(raw: Any) -> Any:
+    """The function in a classmethod, a staticmethod or a bound method; anything else is itself."""
+    return raw.__func__ if isinstance(raw, (classmethod, staticmethod, types.MethodType)) else raw
+
+
+def describe(raw: Any) -> str:
+    """An object at a target in words: for a function its name and the module that its code is from."""
+    function = _inner(raw)
+    if isinstance(function, types.FunctionType):
+        return f"{function.__qualname__} from {defined_in(function)}"
+    return f"{type(raw).__name__} object"
+
+
 def _is_torch(function: types.FunctionType) -> bool:
     return str(function.__globals__.get("__name__", "")).partition(".")[0] == "torch"
 

@@ -26,6 +26,7 @@ class Verdict(str, enum.Enum):
     UNVERIFIABLE = "UNVERIFIABLE"  # the source of a function cannot be read
     DISABLED = "DISABLED"  # the environment says so, or a feature that it needs is not there
     FAILED = "FAILED"  # applying it raised; everything was rolled back
+    REPLACED = "REPLACED"  # it was applied, and is no longer there: somebody has put something else there
 
     @property
     def good(self) -> bool:
@@ -89,6 +90,21 @@ class Patch:
     def look(self) -> Finding:
         """Is it needed, and is its target as expected? Fingerprints are the engine's matter."""
         raise NotImplementedError
+
+    def still_there(self, ours: Any) -> Finding:
+        """Whether the change is in place now. ``ours`` is what ``find`` gave for the target after it.
+
+        A wrapper that somebody has put around ours leaves it in place, where it can be told: that
+        it names ours as what it wraps (``functools.wraps`` does).
+        """
+        expected = f"our own {self.target}"
+        try:
+            now = fingerprint.find(self.target)
+        except LookupError as error:
+            return Finding(Verdict.REPLACED, expected, f"nothing: {error}")
+        if fingerprint.reaches(now, ours):
+            return Finding(Verdict.APPLIED)
+        return Finding(Verdict.REPLACED, expected, fingerprint.describe(now))
 
     def change(self) -> tuple[Do, Undo]:
         """What makes the change, and what undoes it exactly, however far the former has got.
@@ -236,6 +252,12 @@ class AddModule(Patch):
                 raise  # torch has the module, and something that it imports is missing
             return Finding(Verdict.APPLIED)
         return Finding(Verdict.NATIVE)
+
+    def still_there(self, ours: Any) -> Finding:
+        if sys.modules.get(self.module_name) is ours:
+            return super().still_there(ours)
+        found = f"{sys.modules.get(self.module_name)!r} in sys.modules"
+        return Finding(Verdict.REPLACED, f"our own {self.target}", found)
 
     def change(self) -> tuple[Do, Undo]:
         assert self.make is not None, self.id

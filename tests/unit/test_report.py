@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib
 import json
 import platform
@@ -13,8 +14,9 @@ from typing import Any
 import pytest
 
 from compat_shim.env import Settings
+from compat_shim.patching import fingerprint
 from compat_shim.patching.engine import Plan
-from compat_shim.patching.patch import Finding, Verdict
+from compat_shim.patching.patch import Add, AddModule, Finding, Verdict
 from compat_shim.release import Release
 
 from .helpers import Bench, feature, wrap
@@ -200,3 +202,87 @@ def test_the_environment_the_python_and_the_build_are_told(report: Any, monkeypa
 def test_the_text_and_the_module_hold_no_path_of_the_machine_they_were_written_on(report: Any) -> None:
     source = Path(report.__file__).read_text(encoding="utf-8")
     assert str(Path(report.__file__).parents[1]) not in source
+
+
+TARGETS = ("lib_a:plain", "lib_a:Owner.method", "lib_a:Owner.build", "lib_a:Owner.check")
+
+
+def seen_again(report: Any, engine: Any) -> Any:
+    """The first feature of the status of a shim with this engine."""
+    report.FEATURES = tuple(plan.feature for plan in engine.plans.values())
+    return report.make_status(SimpleNamespace(**{**vars(shim()), "engine": engine})).features[0]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("what", ["put back", "replaced", "deleted"])
+def test_a_target_that_is_ours_no_longer_is_replaced_when_it_is_asked(
+    report: Any, bench: Bench, target: str, what: str
+) -> None:
+    bench.load("lib_a")
+    owner, name = fingerprint.find_owner(target)
+    before = vars(owner)[name]
+    mine = feature("mine", wrap("lib_a:other"), wrap(target, id="patch"))
+    engine = bench.started(mine)
+    assert seen_again(report, engine).verdict == "APPLIED"
+    ours = vars(owner)[name]
+    if what == "deleted":
+        delattr(owner, name)
+    else:
+        setattr(owner, name, before if what == "put back" else lambda *x: ours)
+    seen = seen_again(report, engine)
+    assert (seen.verdict, seen.good) == ("REPLACED", False)
+    assert [patch.verdict for patch in seen.patches] == ["APPLIED", "REPLACED"]
+    found = {"put back": f"{name} from lib_a", "replaced": f"<lambda> from {__name__}", "deleted": "does not exist"}
+    assert found[what].removeprefix("<lambda>") in seen.found
+    assert (seen.expected, seen.found) == (f"our own {target}", seen.patches[1].found)
+    setattr(owner, name, ours)
+    assert seen_again(report, engine).good
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("layers", [1, 2])
+def test_a_wrapper_that_names_ours_as_what_it_wraps_leaves_it_applied(
+    report: Any, bench: Bench, target: str, layers: int
+) -> None:
+    bench.load("lib_a")
+    owner, name = fingerprint.find_owner(target)
+    engine = bench.started(feature("mine", wrap(target)), feature("again", wrap(target)))
+    for _ in range(layers):
+        raw = vars(owner)[name]
+        kind = type(raw) if isinstance(raw, (classmethod, staticmethod)) else lambda function: function
+        inner = getattr(raw, "__func__", raw)
+        setattr(owner, name, kind(functools.wraps(inner)(lambda *args, inner=inner: inner(*args))))
+    assert seen_again(report, engine).verdict == "APPLIED"
+
+
+def test_an_object_that_wraps_itself_is_no_wrapper_of_ours(report: Any, bench: Bench) -> None:
+    module = bench.load("lib_a")
+    engine = bench.started(feature("mine", wrap("lib_a:plain")))
+    module.plain = SimpleNamespace()
+    module.plain.__wrapped__ = module.plain
+    seen = seen_again(report, engine)
+    assert (seen.verdict, seen.found) == ("REPLACED", "SimpleNamespace object")
+
+
+@pytest.mark.parametrize("where", ["attribute", "sys.modules", "added name"])
+def test_what_was_added_and_is_gone_is_replaced(report: Any, bench: Bench, where: str) -> None:
+    bench.load("lib_p.__init__", "")
+    package = sys.modules["lib_p"]
+    added = AddModule("module", "lib_p:new", "", "", make=ModuleType)
+    engine = bench.started(feature("mine", added, Add("name", "lib_p:name", "", "", make=lambda: "ours")))
+    assert seen_again(report, engine).good
+    if where == "sys.modules":
+        sys.modules["lib_p.new"] = ModuleType("theirs")
+    else:
+        delattr(package, "new" if where == "attribute" else "name")
+    assert [patch.verdict for patch in seen_again(report, engine).patches] == (
+        ["APPLIED", "REPLACED"] if where == "added name" else ["REPLACED", "APPLIED"]
+    )
+    del sys.modules["lib_p.new"]
+
+
+def test_after_stop_nothing_is_replaced(report: Any, bench: Bench) -> None:
+    bench.load("lib_a")
+    engine = bench.started(feature("mine", wrap("lib_a:plain")))
+    engine.stop()
+    assert seen_again(report, engine).verdict == "DISABLED"
