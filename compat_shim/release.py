@@ -50,15 +50,19 @@ class Release:
 
         A known final release (whatever its local part) is decided by itself alone. A source
         build, a nightly or an unlisted patch release of a known minor release may be any of that
-        minor's; the fingerprint decides which. An unknown minor release has no candidates.
+        minor's; the fingerprint decides which. A pre-release may be of the minor before it, too: its
+        version is raised when that one is branched off, before its functions change. Any other
+        release of an unknown minor has no candidates.
         """
         parsed = self.parsed
         if parsed is None:
             return ()
         if not parsed.is_prerelease and parsed.base_version in known:
             return (parsed.base_version,)
-        same_minor = [name for name in known if Version(name).release[:2] == parsed.release[:2]]
-        return tuple(sorted(same_minor, key=Version, reverse=True))
+        minors = [(parsed.major, parsed.minor)]
+        if parsed.is_prerelease:
+            minors.append((parsed.major, parsed.minor - 1))
+        return tuple(sorted((name for name in known if _minor(name) in minors), key=Version, reverse=True))
 
 
 def installed() -> Release | None:
@@ -85,7 +89,15 @@ def installed() -> Release | None:
 
 def within(release: str, first: str | None, last: str | None) -> bool:
     """Whether ``release`` is from the minor release ``first`` on and not after ``last``."""
-    minor = Version(release).release[:2]
-    return (first is None or minor >= Version(first).release[:2]) and (
-        last is None or minor <= Version(last).release[:2]
-    )
+    minor = _minor(release)
+    return (first is None or minor >= _minor(first)) and (last is None or minor <= _minor(last))
+
+
+def not_after(releases: tuple[str, ...], limit: str) -> tuple[str, ...]:
+    """Those of ``releases`` whose minor release is not after that of ``limit``."""
+    return tuple(name for name in releases if _minor(name) <= _minor(limit))
+
+
+def _minor(release: str) -> tuple[int, int]:
+    version = Version(release)
+    return version.major, version.minor

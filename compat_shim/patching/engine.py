@@ -19,7 +19,7 @@ from compat_shim.patching.errors import ShimError
 from compat_shim.patching.import_hook import ImportHook
 from compat_shim.patching.log import debug, info, warn
 from compat_shim.patching.patch import Feature, Finding, Patch, Undo, Verdict
-from compat_shim.release import Release, installed, within
+from compat_shim.release import Release, installed, not_after, within
 
 
 @dataclasses.dataclass
@@ -196,21 +196,29 @@ class Engine:
                 f"torch {self.release.version}",
             )
             return
+        for needed in feature.requires:
+            # One torch has one source: it is not newer here than where it was told by what it lacks.
+            candidates = not_after(candidates, self.plans[needed].release or candidates[0])
+        absent = set()
         for name in feature.imports:
             try:
                 importlib.import_module(name)
             except ImportError:
-                continue  # torch has no such module: a patch may add it
-        if not imports_done and not all(self._ready(name) for name in self._needed_modules(plan, candidates[0])):
-            return
-        self._verify_and_commit(plan, candidates)
+                absent.add(name)  # torch has no such module: a patch may add it
+        self._verify_and_commit(plan, candidates, None if imports_done else absent)
 
-    def _needed_modules(self, plan: Plan, release: str) -> list[str]:
-        return [name for patch in _relevant(plan.feature, release) for name in patch.modules]
+    def _all_there(self, feature: Feature, release: str, absent: set[str]) -> bool:
+        """Whether the modules that the feature needs on ``release`` are imported, but for the absent ones."""
+        needed = {name for patch in _relevant(feature, release) for name in patch.modules}
+        return all(self._ready(name) for name in needed - absent)
 
-    def _verify_and_commit(self, plan: Plan, candidates: tuple[str, ...]) -> None:
+    def _verify_and_commit(self, plan: Plan, candidates: tuple[str, ...], absent: set[str] | None) -> None:
+        """``absent`` are the modules that are not waited for: None for all."""
         best: dict[str, Finding] = {}
         for release in candidates:
+            if absent is not None and not self._all_there(plan.feature, release, absent):
+                plan.release = None
+                return
             findings = self._verify(plan.feature, release)
             if all(finding.verdict.good for finding in findings.values()):
                 plan.release, plan.patches = release, findings
@@ -232,7 +240,7 @@ class Engine:
         relevant = _relevant(feature, release)
         for patch in feature.patches:
             if patch not in relevant:
-                findings[patch.id] = Finding(Verdict.NATIVE, found=f"not needed on {release}")
+                findings[patch.id] = self._needless(patch, release)
                 continue
             finding = patch.look()
             if finding.verdict is Verdict.APPLIED:
@@ -242,6 +250,14 @@ class Engine:
                         break
             findings[patch.id] = finding
         return findings
+
+    def _needless(self, patch: Patch, release: str) -> Finding:
+        # A final release is what its version says. Another build of which something is missing that
+        # the release has of its own is a build of an older one.
+        outgrown = patch.adds and patch.last is not None and within(release, patch.last, None)
+        if outgrown and release != _base_version(self.release) and patch.look().verdict is Verdict.APPLIED:
+            return Finding(Verdict.DRIFTED, f"{patch.target} as in torch {release}", "nothing")
+        return Finding(Verdict.NATIVE, found=f"not needed on {release}")
 
     def _compare(self, target: str, release: str) -> Finding:
         recorded = self._fingerprints.get(target, {})

@@ -73,6 +73,7 @@ class Patch:
     bindings: tuple[str, ...] = ()
 
     kind: ClassVar[str] = ""
+    adds: ClassVar[bool] = True  # something that the releases after the last have of their own
 
     def __repr__(self) -> str:
         return f"<{self.kind} {self.id}: {self.target}>"
@@ -160,6 +161,7 @@ class Wrap(Patch):
     """
 
     kind: ClassVar[str] = "wrap"
+    adds: ClassVar[bool] = False
 
     def fingerprinted(self) -> tuple[str, ...]:
         return (self.target, *self.relies_on)

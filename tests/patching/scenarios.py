@@ -185,6 +185,14 @@ def unknown_release() -> dict[str, Any]:
         return {**declined(what, "tag"), "compiled": compiled()}
 
 
+def ahead_of_its_source() -> dict[str, Any]:
+    from compat_shim.release import Release
+
+    major, minor = NAME.split(".")[:2]
+    with engine(release=Release(f"{major}.{int(minor) + 1}.0a0+1a2b3c4.nv26.02")) as what:
+        return {**what, "compiled": compiled()}
+
+
 def only_tag() -> dict[str, Any]:
     import compat_shim
 
@@ -207,6 +215,7 @@ SCENARIOS: dict[str, Callable[[], Any]] = {
     "replaced, then activated": functools.partial(beside, False),
     "activated, then replaced": functools.partial(beside, True),
     "unknown release": unknown_release,
+    "ahead of its source": ahead_of_its_source,
     "only tag": only_tag,
 }
 

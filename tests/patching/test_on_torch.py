@@ -151,6 +151,17 @@ def test_an_unknown_release_leaves_all_as_stock_with_one_warning(seen: dict[str,
     assert what["compiled"] == seen["stock"]
 
 
+def test_a_version_that_is_ahead_of_its_source_is_served_as_the_release_that_the_source_is_of(
+    seen: dict[str, Any],
+) -> None:
+    what, release = seen["ahead of its source"], seen["twice"]["first"]
+
+    assert what["features"] == release["features"]
+    assert what["patches"] == {name: patch["verdict"] for name, patch in release["patches"].items()}
+    assert what["compiled"] == {**seen["stock"], **LOWERED}
+    assert what["warnings"] == []
+
+
 def test_the_feature_tag_alone_leaves_inductor_untouched(seen: dict[str, Any]) -> None:
     what = seen["only tag"]
 

@@ -23,14 +23,19 @@ KNOWN = ("2.9.0", "2.9.1", "2.10.0", "2.11.0")
         ("2.10.0+cpu", ("2.10.0",)),
         ("2.10.0+rocm6.4", ("2.10.0",)),
         ("2.9.0+cpu", ("2.9.0",)),
-        ("2.10.0a0+git1a2b3c", ("2.10.0",)),
-        ("2.10.0.dev20251101", ("2.10.0",)),
-        ("2.10.0.dev20251101+cu128", ("2.10.0",)),
-        ("2.10.0rc1", ("2.10.0",)),
+        ("2.10.0a0+git1a2b3c", ("2.10.0", "2.9.1", "2.9.0")),
+        ("2.10.0.dev20251101", ("2.10.0", "2.9.1", "2.9.0")),
+        ("2.10.0.dev20251101+cu128", ("2.10.0", "2.9.1", "2.9.0")),
+        ("2.10.0rc1", ("2.10.0", "2.9.1", "2.9.0")),
         ("2.10.1", ("2.10.0",)),
         ("2.9.0.dev20250901", ("2.9.1", "2.9.0")),
         ("2.9.0a0+gitdeadbee", ("2.9.1", "2.9.0")),
         ("2.9.2+cu128", ("2.9.1", "2.9.0")),
+        ("2.11.0a0+1a2b3c4.nv26.02", ("2.11.0", "2.10.0")),
+        ("2.12.0.dev20260301", ("2.11.0",)),
+        ("2.13.0.dev20260601", ()),
+        ("2.12.0", ()),
+        ("3.0.0a0", ()),
         ("2.16.0", ()),
         ("2.1.0", ()),
         ("3.10.0", ()),
@@ -39,7 +44,7 @@ KNOWN = ("2.9.0", "2.9.1", "2.10.0", "2.11.0")
         ("unknown", ()),
     ],
 )
-def test_the_candidates_are_the_release_itself_or_those_of_its_minor_best_first(
+def test_the_candidates_are_the_release_itself_or_those_of_its_minor_and_before_a_release_the_one_before(
     version: str, expected: tuple[str, ...]
 ) -> None:
     assert Release(version).candidates(KNOWN) == expected
@@ -47,6 +52,10 @@ def test_the_candidates_are_the_release_itself_or_those_of_its_minor_best_first(
 
 def test_candidates_are_ordered_by_number_and_not_by_letter() -> None:
     assert Release("2.9.11").candidates(("2.9.2", "2.9.10", "2.9.1")) == ("2.9.10", "2.9.2", "2.9.1")
+
+
+def test_not_after_keeps_the_patch_releases_of_the_limit() -> None:
+    assert release.not_after(("2.11.0", "2.10.1", "2.10.0", "2.9.0"), "2.10.0") == ("2.10.1", "2.10.0", "2.9.0")
 
 
 def test_without_recorded_releases_there_is_no_candidate() -> None:

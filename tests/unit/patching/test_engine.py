@@ -6,15 +6,16 @@ import functools
 import importlib
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
 from compat_shim.patching import fingerprint
 from compat_shim.patching.engine import Engine
-from compat_shim.patching.patch import Add, Finding, Verdict
+from compat_shim.patching.patch import Add, AddModule, Finding, Verdict
 
-from ..helpers import RELEASE, Bench, feature, wrap
+from ..helpers import RELEASE, SOURCE, Bench, feature, wrap
 
 LOAD = fingerprint.load  # before a test puts its own table in its place
 PLAIN = feature("one", wrap("lib_a:plain"))
@@ -106,6 +107,69 @@ def test_among_the_patch_releases_of_a_minor_the_functions_decide(bench: Bench) 
     engine = bench.engine(PLAIN, release="2.10.0a0+git1a2b3c")
     engine.start()
     assert (verdict_of(engine), engine.plans["one"].release) == (Verdict.APPLIED, "2.10.1")
+
+
+AHEAD = "2.11.0a0+1a2b3c4.nv26.02"  # as a vendor builds it from 2.10's source
+
+
+def test_a_version_ahead_of_its_source_is_taken_for_the_release_that_the_functions_are_of(bench: Bench) -> None:
+    module = bench.load("lib_a")
+    one = feature("one", wrap("lib_a:plain", last="2.10"), wrap("lib_a:other", first="2.11"))
+    bench.record(one)
+    bench.table["lib_a:other"]["2.11.0"] = "0123456789abcdef"
+    engine = bench.engine(one, release=AHEAD)
+    engine.start()
+    assert (verdict_of(engine), engine.plans["one"].release) == (Verdict.APPLIED, RELEASE)
+    assert (module.plain(1), module.other(1)) == (["plain", 1, "ours"], ["other", 1])
+
+
+def test_a_build_that_lacks_what_a_release_has_of_its_own_is_not_that_release(bench: Bench) -> None:
+    module = bench.load("lib_a")
+    one = feature("one", Add("new", "lib_a:new", "", "", make=lambda: "ours", last="2.10"))
+    # Without a function to tell by, this one would be taken for 2.11, where nothing need be done.
+    two = feature("two", wrap("lib_a:plain", last="2.10"), requires=("one",))
+    bench.record(two)
+    bench.table["lib_a:plain"]["2.11.0"] = "0123456789abcdef"
+    engine = bench.engine(one, two, release=AHEAD)
+    engine.start()
+    assert {(plan.finding.verdict, plan.release) for plan in engine.plans.values()} == {(Verdict.APPLIED, RELEASE)}
+    assert (module.new, module.plain(1)) == ("ours", ["plain", 1, "ours"])
+
+
+def test_a_build_that_has_it_is_that_release(bench: Bench) -> None:
+    module = bench.load("lib_a", SOURCE + "\nnew = 'of its own'\n")
+    one = feature("one", Add("new", "lib_a:new", "", "", make=lambda: "ours", last="2.10"))
+    bench.table = {"any:function": {RELEASE: None, "2.11.0": None}}
+    engine = bench.engine(one, release=AHEAD)
+    engine.start()
+    assert (verdict_of(engine), engine.plans["one"].release) == (Verdict.NATIVE, "2.11.0")
+    assert module.new == "of its own"
+
+
+def test_a_module_that_only_the_later_release_has_is_not_waited_for(bench: Bench) -> None:
+    bench.load("lib_p.__init__", SOURCE)
+    module = sys.modules["lib_p"]
+    add = AddModule("module", "lib_p:new", "", "", make=ModuleType, last="2.10")
+    one = feature("one", add, wrap("lib_p:plain"), wrap("lib_p.new:f", id="f", first="2.11"), imports=("lib_p.new",))
+    bench.record(one)
+    bench.table |= {"lib_p:plain": dict.fromkeys(("2.11.0", RELEASE), bench.table["lib_p:plain"][RELEASE])}
+    engine = bench.engine(one, release=AHEAD)
+    engine.start()
+    assert (verdict_of(engine), engine.plans["one"].release) == (Verdict.APPLIED, RELEASE)
+    assert module.new is sys.modules["lib_p.new"]
+
+
+def test_a_module_that_either_release_needs_is_waited_for(bench: Bench) -> None:
+    bench.load("lib_a")
+    bench.write("lib_b")
+    one = feature("one", wrap("lib_a:plain"), wrap("lib_b:plain", id="b", last="2.10"))
+    bench.record(one)
+    bench.table["lib_a:plain"]["2.11.0"] = "0123456789abcdef"
+    engine = bench.engine(one, release=AHEAD)
+    engine.start()
+    assert (verdict_of(engine), engine.plans["one"].release) == (Verdict.PENDING, None)
+    importlib.import_module("lib_b")
+    assert (verdict_of(engine), engine.plans["one"].release) == (Verdict.APPLIED, RELEASE)
 
 
 def test_a_function_with_another_source_has_drifted(bench: Bench) -> None:
