@@ -4,6 +4,9 @@ A meta path finder lets the other finders find the module, then hooks ``exec_mod
 loader *instance* they chose. The loader stays the genuine object, so a module's ``__loader__``
 and ``__spec__`` are what they would be without us. Standard library only: it is installed at
 interpreter start-up.
+
+A module whose import has begun before, in another thread or beneath us, is not sought any more.
+``importlib`` ends an import by ``spec._initializing = False``, so that assignment is watched.
 """
 
 import sys
@@ -25,9 +28,14 @@ class ImportHook:
         self._finding: "set[tuple[int, str]]" = set()
 
     def install(self) -> None:
-        """Start waiting. Modules imported before this are not reported."""
-        if self not in sys.meta_path:
-            sys.meta_path.insert(0, self)
+        """Start waiting. Modules imported before this are not reported; one whose import is not over is."""
+        if self in sys.meta_path:
+            return
+        sys.meta_path.insert(0, self)
+        for name in list(self._waiting):
+            spec = getattr(sys.modules.get(name), "__spec__", None)
+            if spec is not None and getattr(spec, "_initializing", False):
+                _watch(spec, lambda name=name: self._report(name))  # type: ignore[misc]
 
     def remove(self) -> None:
         """Stop waiting, also for a module whose code is running now."""
@@ -83,6 +91,38 @@ class ImportHook:
         except BaseException:
             self._waiting.add(name)  # Ctrl-C: the import fails with it, and may be tried again
             raise
+
+
+def _watch(spec: "ModuleSpec", callback: "Callable[[], None]") -> None:
+    """Call ``callback`` in the thread that imports the spec's module, before that import returns."""
+    genuine = type(spec)
+
+    class Watched(genuine):  # type: ignore[misc, valid-type]
+        @property
+        def _initializing(self) -> bool:
+            return bool(vars(self).get("_initializing", False))
+
+        @_initializing.setter
+        def _initializing(self, value: bool) -> None:
+            self.__dict__["_initializing"] = value
+            if value:
+                return
+            self.__class__ = genuine  # type: ignore[assignment]
+            self._initializing = value  # for one who watches, too
+            if self.name in sys.modules:  # else the import has failed: the next one is found by the hook
+                callback()
+
+    Watched.__name__, Watched.__qualname__ = genuine.__name__, genuine.__qualname__
+    Watched.__module__ = genuine.__module__
+    try:
+        spec.__class__ = Watched
+    except TypeError:
+        # A spec of somebody's own kind, with slots: as for a loader that cannot be hooked.
+        return
+    if not vars(spec).get("_initializing", False):  # it has ended in the meantime, and perhaps before we watched
+        spec.__class__ = genuine
+        if spec.name in sys.modules:
+            callback()
 
 
 def _find_with_others(

@@ -272,6 +272,39 @@ def test_imported_by_a_backend_that_torch_loads_last_it_starts_at_once(torch: Pa
     run(f"import small_features, torch; assert torch.Tag.out == 'out'; {CREATE} assert made[-1] == 'lowered'", torch)
 
 
+@pytest.mark.parametrize("where", ["torch/__init__.py", "torch/_inductor/ir.py"])
+@pytest.mark.parametrize("threads", [True, False])
+def test_a_torch_that_is_half_imported_is_served_when_it_is_whole(torch: Path, where: str, threads: bool) -> None:
+    file = torch / where
+    if threads:
+        file.write_text("import gate; gate.begun.set(); gate.go_on.wait(10)\n" + file.read_text())
+    else:
+        file.write_text("import compat_shim\n" + file.read_text())
+    (torch / "gate.py").write_text("import threading\nbegun, go_on = threading.Event(), threading.Event()\n")
+    # The line of a function counts for nothing, its source does: the fingerprint stays as it is.
+    run(
+        "import small_features, sys\n"
+        f"if {threads}:\n"
+        "    import gate, threading\n"
+        "    made = []\n"
+        "    def load():\n"
+        "        from torch._inductor.ir import FallbackKernel\n"
+        "        made.append(FallbackKernel.create(1))\n"
+        "    thread = threading.Thread(target=load); thread.start()\n"
+        "    assert gate.begun.wait(10)\n"
+        "    import compat_shim\n"
+        "    assert 'PENDING' in [each.verdict for each in compat_shim.status().features]\n"
+        "    gate.go_on.set(); thread.join(10)\n"
+        "    assert made == [['FallbackKernel', 1, 'lowered']], made\n"
+        "import torch._inductor.ir, compat_shim\n"
+        f"{CREATE}\n"
+        "assert made == ['FallbackKernel', 1, 'lowered'], made\n"
+        "assert compat_shim.status().good and torch.Tag.out == 'out'\n"
+        "assert type(torch.__spec__).__name__ == 'ModuleSpec' and 'exec_module' not in vars(torch.__loader__)",
+        torch,
+    )
+
+
 def test_activate_makes_up_for_an_import_that_the_hook_did_not_see(torch: Path) -> None:
     run(
         "import sys, small_features, compat_shim\n"
