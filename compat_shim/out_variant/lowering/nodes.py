@@ -15,7 +15,7 @@ import torch
 from torch._inductor import ir
 from torch._inductor.virtualized import V
 
-from compat_shim.out_variant.lowering import codegen, cpp, releases
+from compat_shim.out_variant.lowering import codegen, cpp, memory, releases
 from compat_shim.out_variant.pairing import Pair
 
 
@@ -88,6 +88,7 @@ class ExternKernelMultiOut(ir.FallbackKernel):
             V.graph.removed_buffers.remove(buffer.get_name())
         for buffer in self.out_buffers:
             releases.allocate(wrapper, buffer)
+            memory.take_only_own(wrapper, buffer)
         if V.graph.cpp_wrapper:
             cpp.OutCall(self).codegen(wrapper)
         else:

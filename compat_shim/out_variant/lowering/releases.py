@@ -13,7 +13,8 @@ from typing import Any
 
 import sympy
 import torch
-from torch._inductor import ir
+from torch._inductor import config, ir
+from torch._inductor import utils as inductor_utils
 from torch._inductor.codegen import wrapper as wrapper_module
 from torch._inductor.virtualized import V
 
@@ -45,6 +46,16 @@ def emit(wrapper: Any, line: Any) -> None:
     # reused buffer keeps its name, so the text may be made at once there.
     for whole in (line,) if WrapperLine is not object else line.texts():
         wrapper.writeline(whole)
+
+
+def calls_partitions(wrapper: Any) -> bool:
+    """Whether the wrapper's function may call partitions that are replayed as CUDA graphs (torch 2.7 on)."""
+    if getattr(wrapper, "partition_signatures", None) is not None:
+        return False  # it is a partition
+    asked = getattr(inductor_utils, "is_using_cudagraph_partition", None)
+    if asked is not None:  # from 2.9 on: others may wrap the partitions too
+        return bool(asked())
+    return getattr(config, "graph_partition", False) and config.triton.cudagraphs
 
 
 def wrapper_indent(wrapper: Any) -> int:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from typing import Any
 from unittest import mock
 
 import pytest
 import torch
 from checks import compile_and_compare, poisoned_allocations, same
-from ops import define
+from ops import Ops, define
 from quantization import chain, quantize, quantize_ops
 from torch._dynamo.utils import counters
 from torch._inductor import config
@@ -30,6 +31,20 @@ def only_op_is_partitioned_off(op: Any) -> Iterator[None]:
     def should_partition(self: Any, node: Any, *args: Any, **kwargs: Any) -> str | None:
         # A reason or None on the newest torch, read as true or false on the others.
         return "the test's op" if getattr(node.node, "op_overload", None) is op else None
+
+    with (
+        mock.patch.object(Scheduler, "should_partition", should_partition),
+        config.patch({"graph_partition": True, "triton.cudagraphs": True}),
+    ):
+        yield
+
+
+@contextlib.contextmanager
+def only_op_is_inside_a_partition(op: Any) -> Iterator[None]:
+    """Every call of ``op`` is in a partition and all else is between partitions, torch's own kernels too."""
+
+    def should_partition(self: Any, node: Any, *args: Any, **kwargs: Any) -> str | None:
+        return None if getattr(node.node, "op_overload", None) is op else "not the test's op"
 
     with (
         mock.patch.object(Scheduler, "should_partition", should_partition),
@@ -91,7 +106,81 @@ if HAS_NAMES:
         assert code.count(".f.out(") == 2
 
 
+def one_output(kernel: Callable[[torch.Tensor], torch.Tensor], **options: Any) -> Ops:
+    return define("f(Tensor x) -> Tensor", "f.out(Tensor x, *, Tensor(a!) out) -> Tensor(a!)", kernel, **options)
+
+
+def memory_of_partitions(code: str) -> tuple[set[str], set[str]]:
+    """In the main function: what comes out of partitions, and what is made of its memory."""
+    out: set[str] = set()
+    taken: set[str] = set()
+    for line in code.partition("def call(")[2].splitlines():
+        if found := re.search(r"\((.*)\) = self\.partitions\[", line):
+            out.update(re.findall(r"\w+", found[1]))
+        elif (found := re.search(r"(\w+) = (\w+); +del \w+ +# reuse", line)) and found[2] in out | taken:
+            taken.add(found[1])
+    return out, taken
+
+
 if hasattr(torch.Tag, "cudagraph_unsafe"):
+
+    @pytest.mark.parametrize("dynamic", [False, True])
+    def test_an_out_buffer_takes_no_memory_that_came_out_of_a_partition(dynamic: bool) -> None:
+        unsafe = one_output(lambda x: x * 2 + 1, functional_tags=(torch.Tag.cudagraph_unsafe,))
+        safe = one_output(lambda x: x - 3)
+
+        def graph(x: torch.Tensor) -> Any:
+            b = safe.functional(unsafe.functional(x))
+            c = unsafe.functional(b)
+            return unsafe.functional(b), unsafe.functional(c)
+
+        with as_on_a_gpu(), poisoned_allocations():
+            code = compile_and_compare(graph, torch.randn(4, 8), dynamic=dynamic)
+        out, taken = memory_of_partitions(code)
+        assert out, "nothing comes out of a partition, so the test shows nothing"
+        assert not taken
+
+    def test_an_out_buffer_takes_no_memory_that_was_written_in_place_of_a_partition_s_output() -> None:
+        inside, outside = (one_output(kernel) for kernel in (lambda x: x - 3, lambda x: x * 2 + 1))
+
+        def graph(x: torch.Tensor) -> Any:
+            in_place = inside.functional(x) * 2
+            return outside.functional(outside.functional(in_place))
+
+        with only_op_is_inside_a_partition(inside.functional), poisoned_allocations():
+            code = compile_and_compare(graph, torch.randn(4, 8))
+        out, taken = memory_of_partitions(code)
+        assert out
+        assert len(taken) == 1, "torch's own kernel writes in place, and no out buffer takes that memory"
+
+    def test_between_partitions_a_chain_of_ops_still_takes_two_buffers() -> None:
+        unsafe = one_output(lambda x: x * 2 + 1, functional_tags=(torch.Tag.cudagraph_unsafe,))
+        safe = one_output(lambda x: x - 3)
+
+        def graph(x: torch.Tensor) -> Any:
+            x = safe.functional(x + 1)
+            for _ in range(6):
+                x = unsafe.functional(x)
+            return safe.functional(x)
+
+        with as_on_a_gpu(), poisoned_allocations():
+            code = compile_and_compare(graph, torch.randn(4, 8))
+        main = code.partition("def call(")[2]
+        out, taken = memory_of_partitions(code)
+        assert out
+        assert not taken
+        assert main.count("= empty_strided_cpu(") == 2
+        assert main.count("# reuse") == 4
+
+    def test_without_cuda_graphs_an_out_buffer_takes_any_freed_buffer() -> None:
+        unsafe = one_output(lambda x: x * 2 + 1, functional_tags=(torch.Tag.cudagraph_unsafe,))
+
+        def graph(x: torch.Tensor) -> Any:
+            y = unsafe.functional(x + 1)
+            return unsafe.functional(y) * 2
+
+        code = compile_and_compare(graph, torch.randn(4, 8))
+        assert "# reuse" in code
 
     def test_a_cudagraph_unsafe_functional_op_is_partitioned_off() -> None:
         ops = quantize_ops(functional_tags=(torch.Tag.cudagraph_unsafe,))
