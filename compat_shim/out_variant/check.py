@@ -78,8 +78,10 @@ def check_kernels(
     return results
 
 
-def checked(functional: OpOverload, out: OpOverload, *args: Any, **kwargs: Any) -> Any:
+def checked(functional: OpOverload, out: OpOverload, /, *args: Any, **kwargs: Any) -> Any:
     """Call ``out``, comparing its first calls with ``functional``: in compiled code, under ``COMPAT_SHIM_CHECK=1``.
+
+    Its own two arguments are positional: most out arguments are named ``out``, and are passed by name.
 
     Raises:
         KernelContractError: the message names the op and what differs.

@@ -9,7 +9,7 @@ import pytest
 import torch
 from contract import ARGUMENTS, BREAKS, define, keeps
 
-from compat_shim.out_variant import check_kernels
+from compat_shim.out_variant import check, check_kernels
 from compat_shim.patching.errors import KernelContractError
 
 
@@ -93,3 +93,23 @@ def test_the_first_calls_in_compiled_code_are_compared_when_asked_for(run_python
     assert run_python(script).stdout.splitlines() == ["5 0"]
     checked = run_python(script, env={"COMPAT_SHIM_CHECK": "1"}).stdout.splitlines()
     assert checked == ["5 3", *(f"{name} caught True" for name in BREAKS)]
+
+
+@pytest.mark.parametrize("out_name", ["out", "functional", "args", "self"])
+@pytest.mark.parametrize("input_name", ["functional", "self", "keyset", "kwargs"])
+def test_a_call_is_compared_whatever_the_op_s_arguments_are_named(out_name: str, input_name: str, library: Any) -> None:
+    if out_name == input_name:
+        input_name = "x"
+    library.define(f"g(Tensor {input_name}) -> Tensor")
+    library.define(f"g.out(Tensor {input_name}, *, Tensor(a!) {out_name}) -> Tensor(a!)", tags=torch.Tag.out_variant)
+    library.impl("g", lambda x: x + 1, "CPU")
+    library.impl("g.out", lambda x, **outs: outs[out_name].copy_(x + 1), "CPU")
+    torch.library.register_fake(f"{library.ns}::g", torch.empty_like, lib=library)
+    op = getattr(torch.ops, library.ns).g
+    x = torch.arange(3.0)
+    for _ in range(check.FIRST_CALLS + 1):
+        out = torch.empty(3)
+        # As compiled code and the FX wrapper call it.
+        check.checked(op.default, op.out, **{input_name: x, out_name: out})
+        assert torch.equal(out, x + 1)
+    assert set(check_kernels(op.default, (), {input_name: x}).values()) == {"SUCCESS"}
