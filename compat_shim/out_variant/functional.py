@@ -101,12 +101,16 @@ def _split(arguments: str) -> list[str]:
 def _kernel(out: Any, like: Callable[..., Any]) -> Callable[..., Any]:
     inputs, written = schemas.inputs(out._schema), get_out_arg_names(out)
 
+    import torch
+
     def kernel(*args: Any, **kwargs: Any) -> Any:
-        made = like(*args, **kwargs)
-        buffers = tuple(made) if isinstance(made, (tuple, list)) else (made,)
-        given = schemas.by_name(inputs, args, kwargs)
-        given.update(zip(written, buffers, strict=True))
-        out(**given)
+        # Below autograd, as a kernel runs in compiled code: an out op refuses inputs that require grad.
+        with torch._C._AutoDispatchBelowAutograd():
+            made = like(*args, **kwargs)
+            buffers = tuple(made) if isinstance(made, (tuple, list)) else (made,)
+            given = schemas.by_name(inputs, args, kwargs)
+            given.update(zip(written, buffers, strict=True))
+            out(**given)
         return buffers if len(buffers) > 1 else buffers[0]
 
     return kernel

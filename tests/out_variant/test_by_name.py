@@ -17,6 +17,9 @@ FUNCTIONAL = "op(Tensor x, float by=2.) -> Tensor"
 OUT = "op_out(Tensor x, Tensor(a!) out, float by=2.) -> ()"
 
 
+def _ignore(_: Any) -> None: ...
+
+
 def ops(library: Any) -> Any:
     return getattr(torch.ops, library.ns)
 
@@ -342,3 +345,28 @@ def test_an_out_op_that_is_none_or_is_missing_is_refused(library: Any) -> None:
         compat_shim.functional_of(ops(library).op.default, like=torch.empty_like)
     with pytest.raises(ValueError, match="is not defined"):
         compat_shim.functional_of(f"{library.ns}::missing.out", like=torch.empty_like)
+
+
+def test_an_input_that_requires_grad_reaches_the_out_op_of_a_functional_op() -> None:
+    @torch.library.custom_op("by_name::scaled_out", mutates_args={"out"}, tags=torch.Tag.out)
+    def scaled_out(x: torch.Tensor, by: float = 2.0, *, out: torch.Tensor) -> torch.Tensor:
+        return torch.mul(x, by, out=out)
+
+    op = compat_shim.functional_of("by_name::scaled_out", like=lambda x, by=2.0: x + 0)
+    x = torch.randn(3, 4, requires_grad=True)
+    with pytest.raises(RuntimeError, match="requires grad"):
+        scaled_out(x, out=torch.empty(3, 4))
+    expected = x.detach() * 3
+    assert torch.equal(op(x, 3.0).detach(), expected)
+    assert torch.equal(torch.compile(lambda x: op(x, 3.0), fullgraph=True)(x).detach(), expected)
+
+
+@pytest.mark.parametrize("name", ["self", "keyset", "functional", "kwargs", "out"])
+def test_the_arguments_of_a_functional_op_s_out_op_may_have_any_name(name: str, library: Any) -> None:
+    library.define(f"named.out(Tensor x, *, Tensor {name}, Tensor(a!) buffer) -> ()")
+    library.impl(
+        "named.out", lambda x, **rest: _ignore(rest["buffer"].copy_(x + rest[name])), "CompositeExplicitAutograd"
+    )
+    op = compat_shim.functional_of(ops(library).named.out, like=lambda x, **rest: torch.empty_like(x))
+    x = torch.ones(3)
+    assert torch.equal(op(x, **{name: x}), x + 1)
