@@ -15,6 +15,7 @@ import torch
 from torch import _C
 from torch._library import autograd, utils
 from torch._library.custom_ops import CustomOpDef
+from torch.utils._pytree import tree_leaves
 
 from compat_shim.out_variant import schema as schemas
 from compat_shim.out_variant.tagged.custom_op import refuse_autograd
@@ -43,10 +44,20 @@ class WritingOpDef(CustomOpDef):
         self._is_out = torch.Tag.out in self._writing_tags
         self._out_kwarg_names = tuple(argument.name for argument in outs if argument.kwarg_only)
         self._lib._register_fake(self._name, self._fake, _stacklevel=5)
-        self._lib.impl(self._name, autograd.make_autograd_impl(self._opoverload, self), "Autograd", with_keyset=True)
+        in_autograd = autograd.make_autograd_impl(self._opoverload, self)
+        if self._is_out:
+            in_autograd = self._refuse_grad
+        self._lib.impl(self._name, in_autograd, "Autograd", with_keyset=True)
         self._lib.impl(self._name, self._bump_versions, "ADInplaceOrView", with_keyset=True)
 
-    def _fake(self, *args: Any, **kwargs: Any) -> Any:
+    # An op may call an argument ``self`` or ``keyset``: in what takes the op's own arguments, the names
+    # of ours are positional.
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        """Call the op."""
+        return self._opoverload(*args, **kwargs)
+
+    def _fake(self, /, *args: Any, **kwargs: Any) -> Any:
         if self._abstract_fn is not None:
             return self._abstract_fn(*args, **kwargs)
         written = self._written(args, kwargs)
@@ -55,11 +66,28 @@ class WritingOpDef(CustomOpDef):
     def _written(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
         return tuple(kwargs[name] for name in self._out_kwarg_names) if self._is_out else (args[0],)
 
-    def _bump_versions(self, keyset: Any, *args: Any, **kwargs: Any) -> Any:
+    def _bump_versions(self, keyset: Any, /, *args: Any, **kwargs: Any) -> Any:
         for tensor in self._written(args, kwargs):
             torch.autograd.graph.increment_version(tensor)
         with _C._AutoDispatchBelowADInplaceOrView():
-            return self._opoverload.redispatch(keyset & _C._after_ADInplaceOrView_keyset, *args, **kwargs)
+            return self._redispatch(keyset & _C._after_ADInplaceOrView_keyset, *args, **kwargs)
+
+    def _refuse_grad(self, keyset: Any, /, *args: Any, **kwargs: Any) -> Any:
+        # As make_autograd_impl() of torch 2.13 for Tag.out. The older ones pass such a call on, and what it
+        # returns looks differentiable.
+        if torch.is_grad_enabled() and any(
+            isinstance(leaf, torch.Tensor) and leaf.requires_grad for leaf in tree_leaves((args, kwargs))
+        ):
+            raise RuntimeError(
+                f"{self._name}(): functions with out=... arguments don't support automatic differentiation,"
+                " but one of the arguments requires grad."
+            )
+        with _C._AutoDispatchBelowAutograd():
+            return self._redispatch(keyset & _C._after_autograd_keyset, *args, **kwargs)
+
+    def _redispatch(self, keyset: Any, /, *args: Any, **kwargs: Any) -> Any:
+        # What OpOverload.redispatch() calls, whose own argument is named keyset.
+        return self._opoverload._handle.redispatch_boxed(keyset, *args, **kwargs)
 
     def register_kernel(self, device_types: Any, fn: Callable[..., Any] | None = None, /) -> Any:
         """As the base's; the kernel must return the tensors that it writes to."""

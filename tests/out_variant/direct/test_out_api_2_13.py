@@ -5,7 +5,7 @@ Nothing here knows the shim: the ops in ``out_api.py`` import it, as a user's mo
 
 from __future__ import annotations
 
-from typing import Any, Optional
+from typing import Any, Optional, Sequence  # noqa: UP035 - torch 2.6 takes no other
 
 import pytest
 import torch
@@ -229,6 +229,34 @@ def test_autograd_is_refused() -> None:
         add_.register_autograd(lambda ctx, grad: grad)
 
 
+@torch.library.custom_op("out_api::total", mutates_args={"out"}, tags=torch.Tag.out)
+def total(xs: Sequence[Tensor], *, bias: Optional[Tensor] = None, out: Tensor) -> Tensor:  # noqa: UP045
+    out.copy_(sum(xs))
+    return out if bias is None else out.add_(bias)
+
+
+def test_a_call_with_an_argument_that_requires_grad_is_refused() -> None:
+    x, out = inputs()
+    learnt = x.clone().requires_grad_()
+    message = (
+        r"^add\(\): functions with out=\.\.\. arguments don't support automatic differentiation,"
+        r" but one of the arguments requires grad\."
+    )
+    with pytest.raises(RuntimeError, match=message):
+        add(learnt, x, out=out)
+    with pytest.raises(RuntimeError, match=message):
+        add(x, x, out=learnt)
+    with pytest.raises(RuntimeError, match="requires grad"):
+        total([x, x], bias=learnt, out=out)
+    with pytest.raises(RuntimeError, match="requires grad"):
+        total([x, learnt], out=out)
+    with torch.no_grad():
+        assert add(learnt, x, out=out) is out
+        assert total([x, learnt], bias=learnt, out=out) is out
+    assert out.grad_fn is None
+    assert torch.equal(out, 3 * x)
+
+
 def test_the_fake_kernel_returns_the_out_tensors() -> None:
     with torch._subclasses.FakeTensorMode():
         x, out, high = torch.empty(4, 5), torch.empty(4, 5), torch.empty(4, 5)
@@ -258,3 +286,41 @@ def test_a_fake_kernel_that_is_registered_is_used_with_a_warning() -> None:
         x = torch.empty(4)
         with_fake(x, out=torch.empty(4))
     assert calls
+
+
+# torch 2.13's own custom_op fails for these as keyword-only arguments, and any FakeTensorMode for the first.
+TORCH_S_OWN = {"self", "keyset", "op"} if hasattr(torch.library, "_validate_out_schema") else set()
+NAMES = ("self", "keyset", "args", "kwargs", "functional", "out", "device_type", "op", "ctx", "x", "function")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_op_s_arguments_may_have_any_name(name: str) -> None:
+    spare = "spare" if name != "spare" else "other"
+    source = (
+        f"def by_keyword({spare}: Tensor, *, {name}: Tensor) -> Tensor: return {name}.copy_({spare})\n"
+        f"def positional({name}: Tensor, *, {spare}: Tensor) -> Tensor: return {spare}.copy_({name})\n"
+        f"def in_place({name}: Tensor, {spare}: float) -> Tensor: return {name}.add_({spare})\n"
+    )
+    made: dict[str, Any] = {}
+    exec(compile(source, "<named>", "exec", dont_inherit=True), {"Tensor": Tensor}, made)
+    by_keyword = torch.library.custom_op(
+        f"out_api::by_keyword_{name}", made["by_keyword"], mutates_args={name}, tags=torch.Tag.out
+    )
+    positional = torch.library.custom_op(
+        f"out_api::positional_{name}", made["positional"], mutates_args={spare}, tags=torch.Tag.out
+    )
+    in_place = torch.library.custom_op(
+        f"out_api::in_place_{name}", made["in_place"], mutates_args={name}, tags=torch.Tag.inplace
+    )
+
+    def call(x: Tensor, y: Tensor, but: Any) -> None:
+        if name not in but:
+            assert by_keyword._opoverload(x, **{name: y}) is y
+        assert positional._opoverload(**{name: x, spare: y}) is y
+        assert in_place._opoverload(**{name: x, spare: 1.0}) is x
+
+    x, y = inputs()
+    call(x, y, TORCH_S_OWN)
+    assert torch.equal(x, y + 1)
+    with torch._subclasses.FakeTensorMode():
+        call(torch.empty(2), torch.empty(2), {*TORCH_S_OWN, "self"})
