@@ -28,7 +28,7 @@ def _with_returns(text: str, tags: list[Any], function: Callable[..., Any]) -> s
     import torch
 
     def refuse(what: str) -> NoReturn:
-        raise ValueError(f"infer_schema(func): {what} Got func with signature {inspect.signature(function)}")
+        raise ValueError(f"infer_schema(func): {what} Got func with signature {inspect.signature(function)})")
 
     if len(tags) > 1:
         raise AssertionError("torch.Tag.inplace and torch.Tag.out are mutually exclusive")
@@ -59,7 +59,9 @@ def _check_outs(outs: list[Any], returns: str, refuse: Callable[[str], NoReturn]
         refuse("torch.Tag.out requires at least one mutable keyword-only Tensor argument.")
     if returns != _joined(["Tensor"] * len(outs)):
         names = tuple(argument.name for argument in outs)
-        refuse(f"torch.Tag.out requires the return annotation to match the mutable keyword-only arguments {names}.")
+        refuse(
+            f"torch.Tag.out requires the return annotation to match the mutable keyword-only Tensor arguments {names}."
+        )
 
 
 def _check_inplace(schema: Any, written: list[Any], returns: str, refuse: Callable[[str], NoReturn]) -> None:

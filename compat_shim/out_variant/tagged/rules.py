@@ -26,60 +26,81 @@ def check(text: Any, tags: tuple[Any, ...]) -> None:
     """
     import torch
 
-    rules = {torch.Tag.out: ("torch.Tag.out", _out_problems), torch.Tag.inplace: ("torch.Tag.inplace", _inplace)}
+    rules = {torch.Tag.out: _out_problems, torch.Tag.inplace: _inplace_problems}
     for one in tag.strict_tags():
         if one in tags:
-            name, find = rules[one]
             schema = torch._C.parse_schema(text) if isinstance(text, str) else text
-            for problem in find(schema):
-                raise ValueError(f"A schema tagged with {name} {problem}. Got: {schema}")
+            for problem in rules[one](schema):
+                raise ValueError(f"{problem}. Got: {schema}")
+
+
+# The messages begin with torch 2.13's own, word for word: code may look for them.
 
 
 def _out_problems(schema: Any) -> Iterator[str]:
+    start = "Schema tagged with torch.Tag.out"
     outs = schemas.out_arguments(schema)
     if not outs:
-        yield "must have at least one mutable argument, the out"
+        yield f"{start} must have at least one mutable argument"
     positional = [argument.name for argument in outs if not argument.kwarg_only]
     if positional:
-        yield f"must have its mutable arguments keyword-only, after the '*'; found positional {positional}"
-    others = [f"{argument.type} {argument.name}" for argument in outs if str(argument.type) != "Tensor"]
+        yield (
+            f"{start} requires all mutable arguments to be keyword-only (after the *)."
+            f" Found mutable positional args: {positional}"
+        )
+    others = [argument.name for argument in outs if str(argument.type) != "Tensor"]
     if others:
-        yield f"only supports plain Tensor mutable arguments; found {others}"
+        yield f"{start} only supports Tensor mutable arguments. Found unsupported mutable args: {others}"
     if len(schema.returns) != len(outs):
         yield (
-            f"must return all its mutable arguments: it has {len(outs)} and {len(schema.returns)} returns"
-            " (torch.Tag.out_variant or compat_shim.register_out_variant take one that returns nothing)"
+            f"{start} must return all mutable arguments"
+            f" (got {len(outs)} mutable args but {len(schema.returns)} returns)."
+            " torch.Tag.out_variant or compat_shim.register_out_variant take one that returns nothing"
         )
-    yield from _return_problems(schema.returns, outs)
+    for index, (returned, argument) in enumerate(zip(schema.returns, outs)):
+        alias, wanted = returned.alias_info, argument.alias_info.before_set
+        start = f"Return {index} of schema tagged with torch.Tag.out must"
+        if alias is None:
+            yield f"{start} alias mutable arg '{argument.name}'"
+        elif not alias.is_write:
+            yield f"{start} be a mutable alias (e.g., Tensor(a!), not Tensor(a)) of arg '{argument.name}'"
+        elif alias.before_set != wanted:
+            yield (
+                f"{start} alias mutable arg '{argument.name}'"
+                f" (return aliases {alias.before_set} but arg aliases {wanted})"
+            )
 
 
-def _inplace(schema: Any) -> Iterator[str]:
+def _inplace_problems(schema: Any) -> Iterator[str]:
+    start = "Schema tagged with torch.Tag.inplace"
     first = schema.arguments[0] if schema.arguments else None
     if first is None or first.kwarg_only:
-        yield "must have a positional argument"
+        yield f"{start} must have at least one positional argument"
         return
     if not schemas.is_out(first):
-        yield f"must have a mutable first argument, Tensor(a!), but {first.name!r} is not written to"
+        yield f"{start} requires the first positional argument to be mutable (e.g., Tensor(a!))"
     if str(first.type) != "Tensor":
-        yield f"must have a Tensor for its first argument, but {first.name!r} is a {first.type}"
+        yield (
+            f"{start} requires the first positional argument to be a Tensor."
+            f" Got type '{first.type}' for arg '{first.name}'"
+        )
     if len(schema.returns) != 1:
-        yield f"must return exactly one value, its first argument; found {len(schema.returns)}"
-    yield from _return_problems(schema.returns, [first])
+        yield f"{start} must return exactly one value (the first argument). Got {len(schema.returns)} returns"
+        return
+    returned = schema.returns[0]
+    alias, wanted = returned.alias_info, first.alias_info.before_set
+    start_of_return = f"{start} must return the first mutable argument"
+    if str(returned.type) != "Tensor":
+        yield f"{start_of_return} (return must be a Tensor, got type '{returned.type}')"
+    elif alias is None:
+        yield f"{start_of_return} (return must alias the first argument)"
+    elif not alias.is_write:
+        yield f"{start_of_return} (return must be a mutable alias, e.g., Tensor(a!))"
+    elif alias.before_set != wanted:
+        yield f"{start_of_return} (return aliases {alias.before_set} but first arg aliases {wanted})"
     others = [argument.name for argument in schemas.out_arguments(schema) if argument.name != first.name]
     if others:
-        yield f"must only mutate its first argument; found also {others}"
-
-
-def _return_problems(returns: Any, arguments: list[Any]) -> Iterator[str]:
-    for index, (returned, argument) in enumerate(zip(returns, arguments)):
-        alias = returned.alias_info
-        wanted = f"return {index} must be the mutable alias of argument {argument.name!r}"
-        if str(returned.type) != "Tensor" or alias is None:
-            yield f"must return its mutable arguments: {wanted}, and it is a plain {returned.type}"
-        elif not alias.is_write:
-            yield f"must return its mutable arguments: {wanted}, Tensor(a!) and not Tensor(a)"
-        elif alias.before_set != argument.alias_info.before_set:
-            yield f"must return its mutable arguments in order: {wanted}, and it aliases another one"
+        yield f"{start} must only mutate the first positional argument. Found additional mutable args: {others}"
 
 
 # The tags that the op being defined gets besides: up to torch 2.7 custom_op() has no way to say it.
