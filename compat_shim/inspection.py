@@ -12,7 +12,7 @@ from compat_shim.patching import fingerprint
 
 @dataclasses.dataclass(frozen=True)
 class PairStatus:
-    """A functional op and its out variant, with how they were paired: ``tag`` or ``registered``."""
+    """A functional op and its out variant, with how they were paired: ``tag``, ``namespace`` or ``registered``."""
 
     functional: str
     out: str

@@ -32,7 +32,7 @@ class CallSite:
 
     Attributes:
         op, out: the functional op, and its out variant (None: it has none).
-        source: how the two were paired, ``tag`` or ``registered``.
+        source: how the two were paired, ``tag``, ``namespace`` or ``registered``.
         lowered: whether the out variant is called in its place.
         decline: the name of the reason if not, for example ``OVERLAP``; ``NO_PAIR`` without an out variant.
         reason, change: the reason in words, and what to change about it.

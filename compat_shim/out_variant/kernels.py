@@ -12,13 +12,12 @@ class Kind(enum.Enum):
 
     NONE = "-"
     COMPOSITE = "composite"
+    DEFAULT = "default"  # a custom_op's: registered as a composite one, but it is the author's own
     OWN = "own"
 
 
 def kind(name: str, device: str) -> Kind:
     """The kind of kernel that a call of the overload on a device runs.
-
-    A ``custom_op``'s default kernel is registered as a composite one, but it is the author's own.
 
     Args:
         name: of the overload, ``ns::op.out``.
@@ -30,9 +29,9 @@ def kind(name: str, device: str) -> Kind:
     # This one counts composite kernels, and takes a third of the time.
     if not torch._C._dispatch_has_computed_kernel_for_dispatch_key(name, key):
         return Kind.NONE
-    if torch._C._dispatch_has_kernel_for_dispatch_key(name, key) or name in torch._library.custom_ops.OPDEFS:
+    if torch._C._dispatch_has_kernel_for_dispatch_key(name, key):
         return Kind.OWN
-    return Kind.COMPOSITE
+    return Kind.DEFAULT if name in torch._library.custom_ops.OPDEFS else Kind.COMPOSITE
 
 
 def kinds(name: str) -> str:

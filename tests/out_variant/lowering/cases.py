@@ -208,6 +208,14 @@ SIGNATURES = [
         lambda f, x: f(x.shape[0], 2.5),
         _x(),
     ),
+    _case(
+        "other default in the out variant",
+        "f(Tensor x, float s=2.0) -> Tensor",
+        "f.out(Tensor x, float s=3.0, *, Tensor(a!) out) -> Tensor(a!)",
+        lambda x, s: x * s,
+        lambda f, x: f(x),
+        _x(),
+    ),
 ]
 
 BY_HAND = [
@@ -486,15 +494,6 @@ DECLINED = [
         "f(Tensor x) -> (Tensor, int)",
         "f.out(Tensor x, *, Tensor(a!) out) -> int",
         lambda x: (x + 1, 3),
-        lambda f, x: f(x),
-        _x(),
-        expect=NO_PAIR,
-    ),
-    _case(
-        "other default in the out variant",
-        "f(Tensor x, float s=2.0) -> Tensor",
-        "f.out(Tensor x, float s=3.0, *, Tensor(a!) out) -> Tensor(a!)",
-        lambda x, s: x * s,
         lambda f, x: f(x),
         _x(),
         expect=NO_PAIR,

@@ -122,6 +122,17 @@ def test_a_kernel_of_the_op_s_own_is_not_traded_for_a_composite_one(source: str,
 
 
 def test_a_custom_op_s_default_kernel_is_its_author_s_own(library: Any) -> None:
+    @torch.library.custom_op(f"{library.ns}::special", mutates_args=(), device_types="cpu")
+    def special(x: torch.Tensor) -> torch.Tensor:
+        return x + 2
+
+    @torch.library.custom_op(f"{library.ns}::special_out", mutates_args={"out"})
+    def special_out(x: torch.Tensor, out: torch.Tensor) -> None:
+        torch.add(x, 2, out=out)
+
+    special.register_fake(torch.empty_like)
+    assert kernels.kind(f"{library.ns}::special", "cpu") is kernels.Kind.OWN
+
     @torch.library.custom_op(f"{library.ns}::made", mutates_args=())
     def made(x: torch.Tensor) -> torch.Tensor:
         return x + 1
@@ -131,7 +142,7 @@ def test_a_custom_op_s_default_kernel_is_its_author_s_own(library: Any) -> None:
         torch.add(x, 1, out=out)
 
     made.register_fake(torch.empty_like)
-    assert [kernels.kind(f"{library.ns}::{name}", "cpu") for name in ("made", "made_out")] == [kernels.Kind.OWN] * 2
+    assert [kernels.kind(f"{library.ns}::{name}", "cpu") for name in ("made", "made_out")] == [kernels.Kind.DEFAULT] * 2
     library.define("composite(Tensor x) -> Tensor")
     assert kernels.kind(f"{library.ns}::composite", "cpu") is kernels.Kind.NONE
     library.impl("composite", lambda x: x, "CompositeImplicitAutograd")
@@ -139,8 +150,10 @@ def test_a_custom_op_s_default_kernel_is_its_author_s_own(library: Any) -> None:
     library.impl("composite", lambda x: x, "CPU")
     assert kernels.kind(f"{library.ns}::composite", "cpu") is kernels.Kind.OWN
     compat_shim.pair_namespace(library.ns)
-    op = packet(library, "made")
-    assert "made_out" in compile_and_compare(lambda x: op(x), torch.randn(4))
+    op, other = packet(library, "made"), packet(library, "special")
+    code = compile_and_compare(lambda x: op(x) * other(x), torch.randn(4))
+    assert "made_out" in code
+    assert "special_out" in code
 
 
 def test_the_cache_key_holds_the_kernels_of_a_pair(library: Any) -> None:
