@@ -84,7 +84,7 @@ def check_out_variant(functional_op: OpOverload, expected_out_op: OpOverload) ->
 
 def get_out_arg_names(out_op: OpOverload) -> list[str]:
     """The names of the arguments that ``out_op`` writes to, in the schema's order."""
-    return [argument.name for argument in schemas.out_arguments(out_op._schema)]
+    return list(schemas.out_names(out_op._schema))
 
 
 def tagged_overloads(op: OpOverload) -> list[OpOverload]:

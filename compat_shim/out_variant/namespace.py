@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 from compat_shim.out_variant import candidates, names, pairing
 from compat_shim.out_variant import schema as schemas
@@ -148,12 +147,8 @@ def _known(base: str) -> dict[str, str]:
 
 def _register(family: pairing.Family, paired: list[tuple[str, str]]) -> None:
     for mine, theirs in family.decision.pairs.items():
-        functional, out = _names(family, mine, theirs)
+        functional, out = names.of_schema(family.functionals[mine]), names.of_schema(family.outs[theirs])
         functional_op, out_op = names.find(functional), names.find(out)
         if functional_op is not None and out_op is not None:
             pairing.register_from_namespace(functional_op, out_op)
             paired.append((functional, out))
-
-
-def _names(family: pairing.Family, mine: int, theirs: int) -> tuple[Any, Any]:
-    return names.of_schema(family.functionals[mine]), names.of_schema(family.outs[theirs])

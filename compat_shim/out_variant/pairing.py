@@ -109,10 +109,10 @@ def register_from_namespace(functional: OpOverload, out: OpOverload) -> None:
 
 def _register(functional: OpOverload, out: OpOverload, outs: Sequence[str] | None, source: str = "registered") -> None:
     global _changes
-    written = [argument.name for argument in schemas.out_arguments(out._schema)]
+    written = schemas.out_names(out._schema)
     found = schemas.mismatches(functional._schema, out._schema)
     if outs is not None and sorted(outs) != sorted(written):
-        found.append(f"outs={tuple(outs)} are not the arguments that it writes to, {tuple(written)}")
+        found.append(f"outs={tuple(outs)} are not the arguments that it writes to, {written}")
     if found:
         raise ValueError(
             f"{out} cannot be the out variant of {functional}: {'; '.join(found)}\n"
@@ -228,7 +228,7 @@ def _find_pair(op: OpOverload) -> Pair | None:
 
 
 def _pair(op: OpOverload, out: OpOverload, source: str) -> Pair:
-    return Pair(op, out, tuple(argument.name for argument in schemas.out_arguments(out._schema)), source)
+    return Pair(op, out, schemas.out_names(out._schema), source)
 
 
 @dataclasses.dataclass(frozen=True)

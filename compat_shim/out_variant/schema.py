@@ -22,6 +22,11 @@ def out_arguments(schema: Any) -> list[Any]:
     return [argument for argument in schema.arguments if is_out(argument)]
 
 
+def out_names(schema: Any) -> tuple[str, ...]:
+    """The names of the arguments that the op writes to, in the schema's order."""
+    return tuple(argument.name for argument in out_arguments(schema))
+
+
 def inputs(schema: Any) -> list[Any]:
     """The arguments that the op does not write to, in the schema's order."""
     return [argument for argument in schema.arguments if not is_out(argument)]

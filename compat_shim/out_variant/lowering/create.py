@@ -23,7 +23,7 @@ from compat_shim.out_variant.lowering.stand_in import StandIn
 from compat_shim.patching.log import debug
 
 # True while a call of a custom op is in the original, so that upstream's own lowering (2.12 on)
-# does not take what we declined.
+# takes neither what we declined nor what is no pair here.
 upstream_declines: contextvars.ContextVar[bool] = contextvars.ContextVar("upstream_declines", default=False)
 
 
@@ -81,19 +81,15 @@ def wrap_create(original: Callable[..., Any]) -> Callable[..., Any]:
     """``FallbackKernel.create`` that lowers a call to its out variant where that is right."""
 
     def create(cls: type[ir.FallbackKernel], kernel: Any, /, *args: Any, **kwargs: Any) -> Any:
-        pair = _once_a_graph(("pair", kernel), lambda: _pair_of(kernel))
-        if pair is None:
+        if not _is_custom(kernel):
             observe.tell(kernel, None, None)
-            if not _is_custom(kernel):
-                return original(cls, kernel, *args, **kwargs)
-            # Upstream's own lowering must not take what is no pair here.
-            token = upstream_declines.set(True)
-            try:
-                return original(cls, kernel, *args, **kwargs)
-            finally:
-                upstream_declines.reset(token)
+            return original(cls, kernel, *args, **kwargs)
+        pair = _once_a_graph(("pair", kernel), lambda: pairing.find_pair(kernel))
         token = upstream_declines.set(True)
         try:
+            if pair is None:
+                observe.tell(kernel, None, None)
+                return original(cls, kernel, *args, **kwargs)
             if cls is not ir.FallbackKernel:
                 # A kernel of another kind (an effectful op's, a collective's) keeps its class.
                 _record(pair, decide.Decline.EFFECTS)
@@ -113,10 +109,6 @@ def _once_a_graph(key: tuple[Any, ...], find: Callable[[], Any]) -> Any:
     if key not in answers:
         answers[key] = find()
     return answers[key]
-
-
-def _pair_of(kernel: Any) -> pairing.Pair | None:
-    return pairing.find_pair(kernel) if _is_custom(kernel) else None
 
 
 def _is_custom(kernel: Any) -> bool:

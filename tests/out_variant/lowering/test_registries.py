@@ -42,6 +42,21 @@ def out_variant(
     library.impl(name, kernel, key)
 
 
+def define_custom_pair(library: Any, name: str, number: int, device_types: str | None = None) -> None:
+    """Two custom_ops, the functional one and ``<name>_out``, that add a number."""
+
+    def make(x: torch.Tensor) -> torch.Tensor:
+        return x + number
+
+    def write(x: torch.Tensor, out: torch.Tensor) -> None:
+        torch.add(x, number, out=out)
+
+    qualified = f"{library.ns}::{name}"
+    defined = torch.library.custom_op(qualified, make, mutates_args=(), device_types=device_types)
+    defined.register_fake(torch.empty_like)
+    torch.library.custom_op(f"{qualified}_out", write, mutates_args={"out"})
+
+
 def packet(library: Any, name: str) -> Any:
     return getattr(getattr(torch.ops, library.ns), name)
 
@@ -122,26 +137,9 @@ def test_a_kernel_of_the_op_s_own_is_not_traded_for_a_composite_one(source: str,
 
 
 def test_a_custom_op_s_default_kernel_is_its_author_s_own(library: Any) -> None:
-    @torch.library.custom_op(f"{library.ns}::special", mutates_args=(), device_types="cpu")
-    def special(x: torch.Tensor) -> torch.Tensor:
-        return x + 2
-
-    @torch.library.custom_op(f"{library.ns}::special_out", mutates_args={"out"})
-    def special_out(x: torch.Tensor, out: torch.Tensor) -> None:
-        torch.add(x, 2, out=out)
-
-    special.register_fake(torch.empty_like)
+    define_custom_pair(library, "special", 2, device_types="cpu")
     assert kernels.kind(f"{library.ns}::special", "cpu") is kernels.Kind.OWN
-
-    @torch.library.custom_op(f"{library.ns}::made", mutates_args=())
-    def made(x: torch.Tensor) -> torch.Tensor:
-        return x + 1
-
-    @torch.library.custom_op(f"{library.ns}::made_out", mutates_args={"out"})
-    def made_out(x: torch.Tensor, out: torch.Tensor) -> None:
-        torch.add(x, 1, out=out)
-
-    made.register_fake(torch.empty_like)
+    define_custom_pair(library, "made", 1)
     assert [kernels.kind(f"{library.ns}::{name}", "cpu") for name in ("made", "made_out")] == [kernels.Kind.DEFAULT] * 2
     library.define("composite(Tensor x) -> Tensor")
     assert kernels.kind(f"{library.ns}::composite", "cpu") is kernels.Kind.NONE
