@@ -166,7 +166,8 @@ def _alive(op: OpOverload) -> bool:
 
     namespace, _, name = op._schema.name.partition("::")
     packet = vars(getattr(torch.ops, namespace)).get(name)
-    return packet is not None and packet is op._overloadpacket
+    # A library that is collected, or was made by C++, takes its ops from the dispatcher, but no packet along.
+    return packet is not None and packet is op._overloadpacket and names.exists(op.name())
 
 
 # functional → what the answer was found from, and the answer: the out variant, held weakly since

@@ -218,6 +218,26 @@ def test_an_op_that_is_still_held_has_no_pair_once_the_out_variant_s_library_is_
     assert pairs(library) == []
 
 
+@pytest.mark.parametrize("registered", [True, False], ids=["registered", "tagged"])
+def test_a_pair_goes_away_with_its_ops_though_torch_ops_still_holds_their_packet(
+    registered: bool, library: Any
+) -> None:
+    owner = torch.library.Library(library.ns, "FRAGMENT")
+    functional = overload(owner, "op(Tensor x) -> Tensor")
+    out = overload(owner, "op.out(Tensor x, *, Tensor(a!) out) -> Tensor(a!)", () if registered else torch.Tag.out)
+    packet = ops(library).op
+    if registered:
+        register(functional, out)
+    assert len(pairs(library)) == 1
+
+    owner.m.reset()  # as the end of a C++ library, and on torch 2.6 of one that is collected
+
+    assert packet is ops(library).op
+    assert pairing.find_pair(functional) is None
+    assert pairs(library) == []
+    compat_shim.status()
+
+
 def test_a_pair_of_torch_s_own_registry_goes_away_with_the_library(library: Any) -> None:
     other = torch.library.Library(library.ns, "FRAGMENT")
     functional = overload(library, "op(Tensor x) -> Tensor")
