@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from compat_shim.out_variant.functional import functional_of
     from compat_shim.out_variant.marks import tag_out
     from compat_shim.out_variant.namespace import pair_namespace
-    from compat_shim.out_variant.pairing import register_out_variant
+    from compat_shim.out_variant.registry import register_out_variant
 
 __version__ = _shim.VERSION
 
@@ -42,7 +42,7 @@ _LATER = {
     "functional_of": "out_variant.functional",
     "include_paths": "cpp",
     "pair_namespace": "out_variant.namespace",
-    "register_out_variant": "out_variant.pairing",
+    "register_out_variant": "out_variant.registry",
     "tag_out": "out_variant.marks",
 }
 

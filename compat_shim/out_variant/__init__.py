@@ -5,7 +5,7 @@ The names below are torch's own (``torch._library._out_variant``, native since 2
 """
 
 from compat_shim.out_variant.discovery import check_out_variant, get_out_arg_names, to_out_variant
-from compat_shim.out_variant.pairing import lookup_manual_out_variant, register_out_variant
+from compat_shim.out_variant.registry import lookup_manual_out_variant, register_out_variant
 
 TYPE_CHECKING = False  # typing is slow to import at start-up; checkers know this name
 if TYPE_CHECKING:

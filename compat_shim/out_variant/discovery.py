@@ -9,7 +9,7 @@ from __future__ import annotations
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from compat_shim.out_variant import marks, names, pairing
+from compat_shim.out_variant import marks, names, pairing, registry
 from compat_shim.out_variant import schema as schemas
 
 # torch is imported where it is used: importing it applies patches, and those import this module.
@@ -111,8 +111,8 @@ def make_module(name: str) -> ModuleType:
         "to_out_variant": to_out_variant,
         "check_out_variant": check_out_variant,
         "get_out_arg_names": get_out_arg_names,
-        "register_out_variant": pairing.register_out_variant,
-        "lookup_manual_out_variant": pairing.lookup_manual_out_variant,
+        "register_out_variant": registry.register_out_variant,
+        "lookup_manual_out_variant": registry.lookup_manual_out_variant,
         "_is_functional": schemas.is_functional,
     }
     vars(module).update(contents)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from compat_shim.out_variant import marks, names, pairing
+from compat_shim.out_variant import marks, names, registry
 from compat_shim.out_variant import schema as schemas
 from compat_shim.out_variant.discovery import get_out_arg_names
 
@@ -60,7 +60,7 @@ def functional_of(out_op: OpOverload | str, *, like: Callable[..., Any], name: s
     _libraries.append(library)
     functional = names.find(name)
     assert functional is not None, name
-    pairing.register_out_variant(functional, out)
+    registry.register_out_variant(functional, out)
     return functional
 
 

@@ -52,6 +52,16 @@ def exists(name: str) -> bool:
     return torch._C._get_operation_overload(base, overload) is not None
 
 
+def alive(op: OpOverload) -> bool:
+    """Whether ``op`` is still what its name stands for, and not left over from a dead library."""
+    import torch
+
+    namespace, _, name = op._schema.name.partition("::")
+    packet = vars(getattr(torch.ops, namespace)).get(name)
+    # A library that is collected, or was made by C++, takes its ops from the dispatcher, but no packet along.
+    return packet is not None and packet is op._overloadpacket and exists(op.name())
+
+
 def schemas_of(base: str) -> list[Any]:
     """The schemas of all overloads of ``ns::op`` that loaded libraries define now, in the order of definition.
 

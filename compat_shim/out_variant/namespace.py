@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from compat_shim.out_variant import candidates, names, pairing
+from compat_shim.out_variant import candidates, names, pairing, registry
 from compat_shim.out_variant import schema as schemas
 
 # Those that torch itself defines, on some release from 2.6 to 2.15. ``quantized_decomposed`` is not among
@@ -150,5 +150,5 @@ def _register(family: pairing.Family, paired: list[tuple[str, str]]) -> None:
         functional, out = names.of_schema(family.functionals[mine]), names.of_schema(family.outs[theirs])
         functional_op, out_op = names.find(functional), names.find(out)
         if functional_op is not None and out_op is not None:
-            pairing.register_from_namespace(functional_op, out_op)
+            registry.register_from_namespace(functional_op, out_op)
             paired.append((functional, out))

@@ -50,10 +50,10 @@ def _either_tag(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 def _manual_too(original: Callable[..., Any]) -> Callable[..., Any]:
-    from compat_shim.out_variant import pairing
+    from compat_shim.out_variant import registry
 
     def lookup_manual_out_variant(op: Any) -> Any:
-        found = pairing.lookup_manual_out_variant(op)
+        found = registry.lookup_manual_out_variant(op)
         return original(op) if found is None else found
 
     return lookup_manual_out_variant

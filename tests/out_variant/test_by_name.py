@@ -11,7 +11,7 @@ import torch
 from checks import compile_and_compare
 
 import compat_shim
-from compat_shim.out_variant import marks, namespace, pairing, to_out_variant
+from compat_shim.out_variant import marks, namespace, pairing, registry, to_out_variant
 
 FUNCTIONAL = "op(Tensor x, float by=2.) -> Tensor"
 OUT = "op_out(Tensor x, Tensor(a!) out, float by=2.) -> ()"
@@ -96,7 +96,7 @@ def test_names_of_ops_that_exist_are_as_good_as_the_ops(library: Any) -> None:
     library.define(FUNCTIONAL)
     library.define(OUT)
     compat_shim.register_out_variant(f"{library.ns}::op", ops(library).op_out.default)
-    assert pairing.lookup_manual_out_variant(ops(library).op.default) is ops(library).op_out.default
+    assert registry.lookup_manual_out_variant(ops(library).op.default) is ops(library).op_out.default
     with pytest.raises(ValueError, match="no argument is annotated as written"):
         compat_shim.register_out_variant(f"{library.ns}::op", f"{library.ns}::op")
 

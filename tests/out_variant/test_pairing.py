@@ -11,10 +11,10 @@ import torch
 import torch._library._out_variant as upstream
 
 import compat_shim
-from compat_shim.out_variant import pairing
+from compat_shim.out_variant import pairing, registry
 
-register = pairing.register_out_variant
-lookup = pairing.lookup_manual_out_variant
+register = registry.register_out_variant
+lookup = registry.lookup_manual_out_variant
 
 
 def ops(library: Any) -> Any:
@@ -188,14 +188,14 @@ def test_a_registered_pair_keeps_no_op_alive(library: Any) -> None:
     pairing.find_pair(functional)
     references = weakref.ref(functional), weakref.ref(out)
     gc.collect()
-    count = len(pairing._registered)
+    count = len(registry._registered)
 
     del functional, out
     owner._destroy()
     gc.collect()
 
     assert [reference() for reference in references] == [None, None]
-    assert len(pairing._registered) == count - 1
+    assert len(registry._registered) == count - 1
 
 
 @pytest.mark.parametrize("registered", [True, False], ids=["registered", "tagged"])

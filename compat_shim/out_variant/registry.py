@@ -1,0 +1,164 @@
+"""What the user said: pairs registered by hand, those that wait for their ops, and torch's own registry.
+
+``register_out_variant`` is for ops whose out variant carries no tag, has a flat name
+(``op_out``) or belongs to another namespace. torch 2.12 has a registry of the same name
+(#176117) that takes any two ops; ours refuses two that do not fit together.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from compat_shim.out_variant import marks, names
+from compat_shim.out_variant import schema as schemas
+from compat_shim.patching.log import logger
+
+# torch is imported where it is used: importing it applies patches, and those import this module.
+if TYPE_CHECKING:
+    from torch._ops import OpOverload
+
+# functional → out, the names of its out arguments and the source. The ops are held weakly: the packets of
+# a library that goes away take their overloads along, and two of one packet hold each other by it.
+_Registered = tuple["weakref.ref[OpOverload]", tuple[str, ...], str]
+_registered: dict[weakref.ref[OpOverload], _Registered] = {}
+_changes = 0  # of the table above: an out variant that is taken by hand is missing from its family
+
+# Pairs whose ops no library has defined yet, by name: functional → out, out arguments.
+_waiting: dict[str, tuple[str, Sequence[str] | None]] = {}
+
+
+def register_out_variant(
+    functional_op: OpOverload | str, out_op: OpOverload | str, *, outs: Sequence[str] | None = None
+) -> None:
+    """Say that ``out_op`` is the out variant of ``functional_op``.
+
+    It is the caller's word that the kernel writes each output into the buffer that it is given
+    and does nothing else. Names, tags and namespaces do not matter, nor where the out arguments
+    stand in the signature. The pair goes away with the library that defined either op.
+
+    Args:
+        functional_op: the overload that user code calls, returning one or more Tensors, or its
+            name (``"ns::op"``).
+        out_op: the overload with the same inputs (names and types, in order) and one
+            out argument (``Tensor(a!)`` or ``Tensor!``) for each return of ``functional_op``;
+            returns nothing or its out arguments. Or its name (``"ns::op.out"``). A pair of names
+            waits where an op does not exist yet, and is checked once both do.
+        outs: the names of the out arguments in the order of ``functional_op``'s returns; by
+            default their order in the schema of ``out_op``.
+
+    Raises:
+        TypeError: an argument is neither an ``OpOverload`` nor a name.
+        ValueError: the two do not fit together, or a name is not one; the message says in what.
+    """
+    functional_name, out_name = names.name_of(functional_op), names.name_of(out_op)
+    functional = names.find(functional_name) if isinstance(functional_op, str) else functional_op
+    out = names.find(out_name) if isinstance(out_op, str) else out_op
+    if functional is None or out is None:
+        _waiting[functional_name] = (out_name, outs)
+        return
+    _waiting.pop(functional_name, None)
+    _register(functional, out, outs)
+
+
+def register_from_namespace(functional: OpOverload, out: OpOverload) -> None:
+    """Take a pair that ``pair_namespace`` found. Raises as :func:`register_out_variant`."""
+    _register(functional, out, None, "namespace")
+
+
+def _register(functional: OpOverload, out: OpOverload, outs: Sequence[str] | None, source: str = "registered") -> None:
+    global _changes
+    written = schemas.out_names(out._schema)
+    found = schemas.mismatches(functional._schema, out._schema)
+    if outs is not None and sorted(outs) != sorted(written):
+        found.append(f"outs={tuple(outs)} are not the arguments that it writes to, {written}")
+    if found:
+        raise ValueError(
+            f"{out} cannot be the out variant of {functional}: {'; '.join(found)}\n"
+            f"  {functional._schema}\n  {out._schema}"
+        )
+    key = weakref.ref(functional, _forget)
+    _registered[key] = (weakref.ref(out), tuple(outs or written), source)
+    _changes += 1
+    marks.allow_direct_calls(out.name())
+
+
+def _forget(dead: weakref.ref[OpOverload]) -> None:
+    global _changes
+    _registered.pop(dead, None)
+    _changes += 1
+
+
+def settle(name: str) -> None:
+    """Register a pair that waited, if both its ops exist by now."""
+    if name not in _waiting:
+        return
+    out_name, outs = _waiting[name]
+    functional, out = names.find(name), names.find(out_name)
+    if functional is None or out is None:
+        return
+    del _waiting[name]
+    try:
+        _register(functional, out, outs)
+    except ValueError as error:
+        # In the midst of a compile, long after the call that made the mistake.
+        logger.warning("compat_shim: a registered pair is ignored: %s", error)
+
+
+def lookup_manual_out_variant(op: OpOverload) -> OpOverload | None:
+    """The out variant registered by hand for ``op``, or None."""
+    found = manual(op)
+    return None if found is None else found[0]
+
+
+def manual(op: OpOverload) -> tuple[OpOverload, tuple[str, ...], str] | None:
+    """The out variant registered by hand for ``op``, the names of its out arguments and how it was paired."""
+    settle(op.name())
+    registered = _registered.get(weakref.ref(op))
+    out = registered[0]() if registered is not None else None
+    if registered is None or out is None or not (names.alive(op) and names.alive(out)):
+        return None
+    return out, *registered[1:]
+
+
+def state(op: OpOverload) -> tuple[object, ...]:
+    """What the answers here for ``op``, and for who is left in its family, were made from."""
+    native = native_manual(op)
+    return _changes, None if native is None else weakref.ref(native), len(native_registry()), op.name() in _waiting
+
+
+def functional_ops() -> Iterator[OpOverload]:
+    """The functional halves of the pairs made by hand, here or in torch's own registry."""
+    for name in list(_waiting):
+        settle(name)
+    for reference in list(_registered):
+        op = reference()
+        if op is not None and names.alive(op):
+            yield op
+    yield from filter(names.alive, list(native_registry()))
+
+
+def paired_by_hand() -> Iterator[str]:
+    """The names of the overloads, functional or out, that are in such a pair."""
+    for reference, (out_reference, *_) in list(_registered.items()):
+        for op in (reference(), out_reference()):
+            if op is not None and names.alive(op):
+                yield op.name()
+    for functional, out in list(native_registry().items()):
+        if names.alive(functional) and names.alive(out) and not schemas.mismatches(functional._schema, out._schema):
+            yield functional.name()
+            yield out.name()
+
+
+def native_manual(op: OpOverload) -> OpOverload | None:
+    """The out variant that torch's own registry has for ``op``, or None."""
+    return native_registry().get(op)
+
+
+def native_registry() -> dict[OpOverload, OpOverload]:
+    """The pairs in torch's own registry (2.12 on; symmetric memory uses it)."""
+    import torch
+
+    module = getattr(torch._library, "_out_variant", None)
+    return getattr(module, "_manual_out_variant_registry", {})
