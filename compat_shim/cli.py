@@ -111,7 +111,8 @@ def _enable(commands: _Commands) -> None:
         (
             "enabled",
             "is the shim enabled in this environment?",
-            "Print the file that `enable` wrote. Exit code 0 if there is one, 1 if not.",
+            "Print the file that `enable` wrote, and the `sitecustomize` that keeps it from working, if one does."
+            " Exit code 0 if there is a file and it works, 1 if not.",
         ),
     ):
         command = commands.add_parser(name, help=help_, description=description)

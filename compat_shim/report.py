@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from compat_shim import env, inspection
+from compat_shim import activation, env, inspection
 from compat_shim.features import FEATURES
 from compat_shim.patching.patch import Feature, Finding, Verdict
 from compat_shim.release import installed
@@ -60,6 +60,7 @@ class Status:
         active: whether it is.
         route: how it was activated: ``import compat_shim``, ``activate()``, ``sitecustomize`` (the
             bootstrap folder on PYTHONPATH), ``run`` or ``enable``.
+        hidden_by: the ``sitecustomize`` that this interpreter ran in place of the bootstrap folder's, or None.
         mode: ``COMPAT_SHIM``: auto, off or strict.
         environment: the shim's variables that are set, as they are now.
         torch: version of torch, or None if there is none.
@@ -67,7 +68,7 @@ class Status:
         torch_build: what it was built for, once it is imported.
         release: the tested release whose functions this torch has, once a feature is planned.
         python, python_path: the interpreter's version and file.
-        problems: what is wrong in the environment variables.
+        problems: what is wrong in the environment variables, or with where the package lies.
         features: in the order in which they are applied.
         cache_salt: the shim's part of the cache keys, once the lowering is applied.
         pairs, candidates: the pairs of the process, and the tagged overloads that are in none (none
@@ -78,6 +79,7 @@ class Status:
     version: str
     active: bool
     route: str
+    hidden_by: str | None
     mode: str
     environment: dict[str, str]
     torch: str | None
@@ -120,6 +122,7 @@ def make_status(shim: Shim) -> Status:
         version=VERSION,
         active=shim.active,
         route=shim.route,
+        hidden_by=activation.hidden_by(shim.route),
         mode=shim.settings.mode,
         environment=env.given(),
         torch=release.version if release else None,
@@ -171,6 +174,7 @@ def _feature(feature: Feature, plan: Plan | None, active: bool) -> FeatureStatus
 def _lines(status: Status) -> list[str]:
     head = [
         ("compat_shim", f"{status.version}, {'active' if status.active else 'not active'} ({status.route})"),
+        *([("hidden", activation.HIDDEN.format(status.hidden_by))] if status.hidden_by else []),
         ("mode", status.mode),
         *(("environment", f"{name}={value}") for name, value in status.environment.items()),
         ("torch", f"{status.torch or 'none'} in {status.torch_path or '-'}"),

@@ -49,8 +49,13 @@ class Shim:
                 if self._hook is not None and _imported(sys.modules.get("torch")):
                     self._start_engine()  # torch came in a way that the hook did not see
                 return
+            from compat_shim.activation import zipped
+
             self.settings = env.read()
             self.route = route
+            nowhere = zipped()
+            if nowhere:
+                self.settings.problems += (nowhere,)
             if self.settings.problems:
                 from compat_shim.patching.log import warn
 
@@ -60,6 +65,8 @@ class Shim:
                     raise ShimError("; ".join(self.settings.problems))
                 for problem in self.settings.problems:
                     warn(self.settings, problem)
+            if nowhere:
+                return
             from compat_shim.activation.children import Children
 
             if self._children is None:  # else a start that failed has left it

@@ -12,7 +12,7 @@ its own accord:
 
 import sys
 
-from compat_shim.activation import BOOTSTRAP
+from compat_shim.activation import BOOTSTRAP, hidden_by
 from compat_shim.patching.import_hook import ImportHook
 
 TYPE_CHECKING = False  # typing is slow to import at start-up; checkers know this name
@@ -46,7 +46,7 @@ class Children:
         self._hook = ImportHook([_PROCESS], self._enter)
 
     def attach(self) -> None:
-        if BOOTSTRAP in sys.path:
+        if BOOTSTRAP in sys.path and not hidden_by():
             return
         self._attached = True
         # Not first, which is the script's folder, but before any folder with a sitecustomize.

@@ -16,7 +16,8 @@ import tempfile
 from pathlib import Path
 from types import ModuleType
 
-from compat_shim.activation import BOOTSTRAP
+from compat_shim import shim
+from compat_shim.activation import BOOTSTRAP, HIDDEN, hidden_by, zipped
 
 MARK = "# Written by `python -m compat_shim enable`; `python -m compat_shim disable` removes it.\n"
 NAMES = ("compat_shim.pth", "compat_shim.start")
@@ -109,11 +110,17 @@ def main(options: argparse.Namespace) -> int:
         if options.command == "enabled":
             found = files(folder)
             print(f"enabled by {found[0]}" if found else f"not enabled in {folder}")
-            return 0 if found else 1
+            hidden = hidden_by(shim._owner().route)
+            if hidden:
+                print(HIDDEN.format(hidden))
+            return 0 if found and not hidden else 1
         if options.command == "disable":
             removed = disable(folder)
             print("\n".join(f"removed {file}" for file in removed) or f"it was not enabled in {folder}")
             return 0
+        nowhere = zipped()
+        if nowhere:
+            raise NotPossible(nowhere)
         if sys.prefix == sys.base_prefix and not options.system:
             raise NotPossible(
                 f"{sys.prefix} is not a virtual environment; enable it there anyway with --system, or use"

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from compat_shim import env
-from compat_shim.activation import BOOTSTRAP
+from compat_shim.activation import BOOTSTRAP, zipped
 
 # A shell's exit codes for a command that cannot be executed, and for one that is not there.
 CANNOT_EXECUTE, NOT_FOUND = 126, 127
@@ -76,6 +76,10 @@ def main(options: argparse.Namespace) -> int:
     given = {env.MODE: options.mode, env.FEATURES: options.features, env.LOG: options.log}
     settings = {name: value for name, value in given.items() if value is not None}
     problems = env.read({**os.environ, **settings}).problems
+    nowhere = zipped()
+    if nowhere:
+        print(f"compat-shim run: {nowhere}", file=sys.stderr)
+        return 2
     if problems and (settings.get(env.MODE) or os.environ.get(env.MODE)) == "strict":
         # Strict in the command would only fail its first import of torch.
         print(f"compat-shim run: {'; '.join(problems)}", file=sys.stderr)

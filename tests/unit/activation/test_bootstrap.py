@@ -160,3 +160,40 @@ def test_a_nested_interpreter_is_active_too(torch: Path) -> None:
     nested = "import subprocess, sys; sys.exit(subprocess.run([sys.executable, '-c', sys.argv[1]]).returncode)"
     table = str(torch / "fingerprints.json")
     assert said(start("-c", nested, ACTIVE, path=(torch,), SMALL_FINGERPRINTS=table), "sitecustomize")
+
+
+HIDDEN = "import compat_shim; print(compat_shim.status().hidden_by)"
+
+
+@pytest.mark.parametrize("hides", [True, False])
+def test_a_sitecustomize_before_the_folder_hides_it_and_status_says_so(theirs: Path, torch: Path, hides: bool) -> None:
+    file = theirs / "sitecustomize.py"
+    path = os.pathsep.join(map(str, [*([theirs, BOOTSTRAP] if hides else [BOOTSTRAP, theirs]), torch, ROOT]))
+    done = start("-c", f"{WAITING}; {HIDDEN}; {HIDDEN}", PYTHONPATH=path)
+    assert said(done, "theirs", *(["idle", str(file), str(file)] if hides else ["waits", "None", "None"]))
+    table = {"PYTHONPATH": path, "SMALL_FINGERPRINTS": str(torch / "fingerprints.json")}
+    text = start("-m", "compat_shim", "status", **table).stdout
+    assert (f"hidden       {file} comes before the bootstrap folder on the path" in text) is hides
+    enabled = start("-m", "compat_shim", "enabled", PYTHONPATH=path)
+    assert (f"\n{file} comes before" in enabled.stdout, enabled.returncode) == (hides, 1)
+
+
+@pytest.mark.parametrize("first", ["", "COMPAT_SHIM=off", "chained", "script"])
+def test_a_sitecustomize_after_the_folder_or_one_that_runs_ours_hides_nothing(
+    theirs: Path, torch: Path, first: str
+) -> None:
+    path = [BOOTSTRAP, theirs, torch, ROOT]
+    file = theirs / "sitecustomize.py"
+    if first == "chained":  # as OpenTelemetry's does
+        file.write_text(
+            "import os, sys; here = os.path.dirname(__file__); sys.path.remove(here); del sys.modules[__name__]\n"
+            "import sitecustomize; sys.path.insert(0, here); print('theirs')\n"
+        )
+        path = [theirs, BOOTSTRAP, torch, ROOT]
+    words = ["-c", HIDDEN]
+    if first == "script":  # whose folder is the first on the path by then
+        theirs.joinpath("script.py").write_text(HIDDEN)
+        words = [str(theirs / "script.py")]
+    mode = first.partition("=")[2] or "auto"
+    done = start(*words, PYTHONPATH=os.pathsep.join(map(str, path)), COMPAT_SHIM=mode)
+    assert said(done, "theirs", "None")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -90,3 +91,16 @@ def test_a_process_started_with_the_path_as_its_pythonpath_is_active(tmp_path: P
     tmp_path.joinpath("main.py").write_text(f"import sys; {start}")
     done = command(sys.executable, "main.py", "", worker, environ={"PYTHONPATH": str(ROOT)}, cwd=tmp_path)
     assert (done.stdout, done.stderr) == ("['sitecustomize']\n", "")
+
+
+def test_children_are_active_where_a_sitecustomize_hides_the_bootstrap_folder(tmp_path: Path) -> None:
+    folder = str(ROOT / "compat_shim" / "activation" / "bootstrap")
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    theirs.joinpath("sitecustomize.py").write_text("")
+    path = os.pathsep.join([str(theirs), folder, str(ROOT)])
+    first = "import compat_shim; print(compat_shim.status().hidden_by)"
+    done = program(tmp_path, first, PYTHONPATH=path)
+    assert (done.stdout.splitlines(), done.stderr) == ([f"{theirs}/sitecustomize.py", *["import compat_shim"] * 2], "")
+    before = f"before = list(sys.path); import compat_shim; {PATH}; compat_shim.deactivate(); print(sys.path == before)"
+    assert program(tmp_path, before, PYTHONPATH=path).stdout.splitlines()[:2] == [str([folder] * 2), "True"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import shutil
 import site
@@ -119,14 +120,42 @@ def test_an_environment_that_was_moved_is_still_enabled(tmp_path: Path) -> None:
     assert (done.stdout, done.stderr) == ("enable\n", "")
 
 
-def test_a_copy_of_an_enabled_environment_uses_its_own_package(environment: Environment, tmp_path: Path) -> None:
+def test_a_copy_of_an_enabled_environment_is_active_by_its_own_package(
+    environment: Environment, tmp_path: Path
+) -> None:
     assert environment.shim("enable")[0] == 0
-    copied = tmp_path / "copied"
-    shutil.copytree(environment.folder, copied, symlinks=True)
-    (packages,) = copied.glob("lib/python*/site-packages")
-    code = "import sys; print(*(folder for folder in sys.path if 'bootstrap' in folder))"
-    done = command(str(copied / "bin" / "python"), "-c", code, environ={}, cwd="/")
-    assert (done.stdout, done.stderr) == (f"{packages / 'compat_shim' / 'activation' / 'bootstrap'}\n", "")
+    copied = copy.copy(environment)
+    copied.folder = tmp_path / "copied"
+    shutil.copytree(environment.folder, copied.folder, symlinks=True)
+    (copied.packages,) = copied.folder.glob("lib/python*/site-packages")
+    assert copied.shim("enabled") == (0, f"enabled by {copied.file}\n")
+    done = copied.python(
+        "-c", f"{ROUTE}; import sys; print(compat_shim.__file__, [p for p in sys.path if 'boot' in p])"
+    )
+    package = copied.packages / "compat_shim"
+    own = f"{package / '__init__.py'} {[str(package / 'activation' / 'bootstrap')]}"
+    assert (done.stdout.splitlines(), done.stderr) == (["enable", own], "")
+    # What the original does with its own file is nothing to the copy.
+    assert environment.shim("disable")[0] == 0
+    assert copied.python("-c", ROUTE).stdout == "enable\n"
+    assert environment.python("-c", "import torch; assert not hasattr(torch.Tag, 'out')").returncode == 0
+    assert copied.shim("disable") == (0, f"removed {copied.file}\n")
+
+
+def test_enabled_names_the_sitecustomize_that_hides_it(environment: Environment, tmp_path: Path) -> None:
+    assert environment.shim("enable")[0] == 0
+    tmp_path.joinpath("sitecustomize.py").write_text("")
+    # A later file that does the same as ours.
+    later = environment.packages / "later.pth"
+    later.write_text(f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n")
+    try:
+        code, said = environment.shim("enabled")
+        stock = environment.python("-c", "import torch; assert not hasattr(torch.Tag, 'out')")
+    finally:
+        later.unlink()
+    assert (code, stock.returncode) == (1, 0)
+    assert said.splitlines()[1].startswith(f"{tmp_path / 'sitecustomize.py'} comes before the bootstrap folder")
+    assert environment.shim("enabled") == (0, f"enabled by {environment.file}\n")
 
 
 def test_a_file_of_that_name_that_is_not_ours_is_left_alone(environment: Environment) -> None:
