@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from compat_shim.release import within
 
 # Each order in a process of its own, two at a time: forks of one interpreter that has imported torch.
 ORDERS = """
@@ -19,10 +23,26 @@ def verdicts(first):
     torch.compile(lambda x: x.view(-1))(torch.ones(2))
     return {feature.id: feature.verdict for feature in compat_shim.status().features}
 
+def bound_before():
+    from torch.library import custom_op
+    import compat_shim
+
+    def add(x: torch.Tensor, *, out: torch.Tensor) -> torch.Tensor:
+        return torch.add(x, 1, out=out)
+
+    options = {"mutates_args": {"out"}, "tags": torch.Tag.out}
+    try:
+        custom_op("early::add", **options)(add)
+    except (TypeError, NotImplementedError) as error:
+        torch.library.custom_op("early::add", **options)(add)  # by its own name it is ours
+        return str(error)
+    return ""
+
 if __name__ == "__main__":
     fork = multiprocessing.get_context("fork")
     with fork.Pool(2, maxtasksperchild=1) as pool:
-        print(json.dumps(dict(zip(sys.argv[1:], pool.map(verdicts, sys.argv[1:], chunksize=1)))))
+        found = dict(zip(sys.argv[1:], pool.map(verdicts, sys.argv[1:], chunksize=1)))
+        print(json.dumps({**found, "bound before": pool.apply(bound_before)}))
 """
 
 FIRST = [
@@ -46,6 +66,12 @@ def verdicts(run_python: Callable[..., Any]) -> Any:
 @pytest.mark.parametrize("module", FIRST)
 def test_every_feature_is_there_whichever_module_is_imported_first(module: str, verdicts: Any) -> None:
     assert set(verdicts[module].values()) <= {"APPLIED", "NATIVE"}, verdicts[module]
+
+
+def test_a_name_of_custom_op_bound_before_the_shim_keeps_stock_s_errors_as_the_recipe_says(verdicts: Any) -> None:
+    recipe = (Path(__file__).parents[1] / "docs" / "recipes.md").read_text(encoding="utf-8")
+    error = verdicts["bound before"].partition(". Please")[0]
+    assert (f"`{error}`" in recipe) if within(version("torch"), None, "2.12") else not error
 
 
 def test_every_feature_is_there_if_a_module_of_ours_imports_torch(run_python: Callable[..., Any]) -> None:
