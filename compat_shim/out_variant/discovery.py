@@ -6,11 +6,13 @@ since 2.12, #176117), with either tag accepted on every release.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from compat_shim.out_variant import marks, names, pairing, registry
 from compat_shim.out_variant import schema as schemas
+from compat_shim.out_variant.tag import out_tags
 
 # torch is imported where it is used: importing it applies patches, and those import this module.
 if TYPE_CHECKING:
@@ -29,13 +31,14 @@ def to_out_variant(op: OpOverload) -> OpOverload | None:
         functional overload of the packet is meant (:mod:`compat_shim.out_variant.families`).
 
     Raises:
-        RuntimeError: ``op`` is not functional, or a matching overload returns something other
-            than nothing or its out arguments.
+        RuntimeError: ``op`` is not functional, or a tagged overload that matches returns something
+            other than nothing or its out arguments.
     """
+    # The messages here and below begin with torch's own, word for word: code may look for them.
     if not schemas.is_functional(op._schema):
         raise RuntimeError(
-            f"{op} has no out variant: it is not functional, since its schema writes to an argument"
-            f" or its name ends in '_': {op._schema}"
+            f"Failed to find out variant for op '{op}' as its schema is not functional. \n"
+            f"  {op._schema}\nIt writes to an argument, or its name ends in '_'."
         )
     name = pairing.family_of(op._schema.name).out_of(op.name())
     found = None if name is None else names.find(name)
@@ -43,18 +46,42 @@ def to_out_variant(op: OpOverload) -> OpOverload | None:
     if found is not None and not schemas.default_mismatches(op._schema, found._schema):
         return found
     for candidate in tagged_overloads(op):
-        outs = schemas.out_arguments(candidate._schema)
+        # Of what tag_out() marked before it existed, nobody knew what it returns.
         if (
-            len(outs) == len(op._schema.returns)
-            and not schemas.input_mismatches(op._schema, candidate._schema)
-            and not schemas.default_mismatches(op._schema, candidate._schema)
+            any(tag in candidate.tags for tag in out_tags())
+            and not _input_mismatches(op._schema, candidate._schema)
             and not schemas.returns_match(candidate._schema)
         ):
             raise RuntimeError(
-                f"Out variant {candidate} has invalid returns: expected nothing, or the out arguments"
-                f" in order, found {candidate._schema}"
+                f"Out variant {candidate} has invalid returns. Expected either no returns or returns that alias"
+                f" the mutable args, got: {candidate._schema}"
             )
-    return None
+    return _with_other_outs(op)
+
+
+def _input_mismatches(functional: Any, out: Any) -> list[str]:
+    """What keeps ``out`` from being the answer for ``functional`` in torch's own look-up."""
+    found = schemas.input_mismatches(functional, out) + schemas.default_mismatches(functional, out)
+    outs = len(schemas.out_arguments(out))
+    return found if outs == len(functional.returns) else [*found, f"it writes to {outs} arguments"]
+
+
+def _with_other_outs(op: OpOverload) -> OpOverload | None:
+    """The answer where the out variant takes a list of Tensors, as torch has it. It is in no pair: not lowered to."""
+    base = op._schema.name
+    others = [overload._schema for overload in tagged_overloads(op) if takes_other_outs(overload)]
+    if not others:
+        return None
+    pairs = pairing.family_of(base).decision.pairs
+    functionals = pairing.family_of(base).functionals
+    taken = [names.of_schema(functionals[place]) for place in pairs]
+    name = pairing.family_of(base, others, taken, _input_mismatches).out_of(op.name())
+    return None if name is None else names.find(name)
+
+
+def takes_other_outs(op: OpOverload) -> bool:
+    """Whether ``op`` writes to something other than Tensors, such as a ``Tensor(a!)[] out``."""
+    return any(str(argument.type) not in schemas.OUT_TYPES for argument in schemas.out_arguments(op._schema))
 
 
 def check_out_variant(functional_op: OpOverload, expected_out_op: OpOverload) -> None:
@@ -64,22 +91,58 @@ def check_out_variant(functional_op: OpOverload, expected_out_op: OpOverload) ->
         AssertionError: it is not; the message names the common mistakes and the overloads found.
         RuntimeError: as :func:`to_out_variant`.
     """
-    found = to_out_variant(functional_op)
+    check_found(to_out_variant(functional_op), functional_op, expected_out_op)
+
+
+def check_found(found: OpOverload | None, functional_op: OpOverload, expected_out_op: OpOverload) -> None:
+    """Raise AssertionError if ``found``, the out variant of ``functional_op``, is not the one that is expected."""
     if found is None:
         raise AssertionError(
-            f"We did not find an out variant for {functional_op} ({functional_op._schema}). Common mistakes:\n"
-            "  1. The out variant is not tagged with torch.Tag.out (or torch.Tag.out_variant).\n"
-            "  2. It is not an overload of the same op ('op.out', 'op.overload_out'); a flat name ('op_out')\n"
-            "     needs register_out_variant.\n"
+            f"We did not find an out variant for {functional_op}. Some common mistakes include:\n"
+            "  1. The out variant is missing the torch.Tag.out tag (or torch.Tag.out_variant).\n"
+            "  2. The out variant is not an overload of the original op ('op.out', 'op.overload_out'); a flat name\n"
+            "     ('op_out') needs register_out_variant.\n"
             "  3. Its inputs differ from the functional op's in a name, a type, a default or the order.\n"
-            "  4. The functional op is not functional.\n"
+            "  4. The original operator is not functional.\n"
+            f"The functional op: {functional_op._schema}\n"
             f"Overloads tagged as out variants:\n{_describe_candidates(functional_op)}"
         )
     if found != expected_out_op:
         raise AssertionError(
-            f"to_out_variant({functional_op}) is {found}, but {expected_out_op} was expected: where several"
-            " schemas match, equal defaults decide and then the names (X and X_out, default and out)."
+            f"to_out_variant({functional_op}) returned {found}, but expected {expected_out_op}. The out variant name"
+            " does not match the functional op. Where several schemas match, equal defaults decide and then the"
+            " names (X and X_out, default and out)."
         )
+
+
+def wrap_to_out_variant(original: Callable[..., Any]) -> Callable[..., Any]:
+    """torch's own ``to_out_variant`` (2.11 on), with either tag accepted.
+
+    From 2.12 on Inductor asks it in a compile. So what raises there, or is not lowered right (outs
+    that are no Tensors), is torch's own answer, by the tag that torch looks for.
+    """
+
+    def either_tag(op: OpOverload) -> OpOverload | None:
+        try:
+            found = to_out_variant(op)
+        except RuntimeError:
+            original(op)
+            return None
+        return found if found is None or not takes_other_outs(found) or original(op) is found else None
+
+    return either_tag
+
+
+def wrap_check_out_variant(_: Callable[..., Any]) -> Callable[..., Any]:
+    """torch's own ``check_out_variant`` (2.11 on), of torch's own ``to_out_variant``."""
+
+    def either_tag(functional_op: OpOverload, expected_out_op: OpOverload) -> None:
+        import torch
+
+        found = torch._library._out_variant.to_out_variant(functional_op)
+        check_found(found, functional_op, expected_out_op)
+
+    return either_tag
 
 
 def get_out_arg_names(out_op: OpOverload) -> list[str]:

@@ -45,7 +45,12 @@ class Decision:
         )
 
 
-def decide(functionals: Sequence[Any], outs: Sequence[Any], taken: Collection[int] = ()) -> Decision:
+def decide(
+    functionals: Sequence[Any],
+    outs: Sequence[Any],
+    taken: Collection[int] = (),
+    mismatches: Callable[[Any, Any], list[str]] = schemas.mismatches,
+) -> Decision:
     """Pair the functional overloads of an op with their out variants.
 
     Args:
@@ -53,12 +58,13 @@ def decide(functionals: Sequence[Any], outs: Sequence[Any], taken: Collection[in
         outs: the schemas of the overloads that are out variants, by tag or by the user's word, without those
             that the user has paired by hand.
         taken: the places of the functional overloads that have a pair already.
+        mismatches: why two schemas have no edge; empty if they have one.
     """
     edges = [
         (mine, theirs)
         for mine, functional in enumerate(functionals)
         for theirs, out in enumerate(outs)
-        if mine not in taken and not schemas.mismatches(functional, out)
+        if mine not in taken and not mismatches(functional, out)
     ]
     pairs = dict(_alone(edges))
     open_edges = _without(edges, pairs)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from compat_shim.out_variant import marks, names, registry
@@ -37,7 +37,9 @@ def functional_of(out_op: OpOverload | str, *, like: Callable[..., Any], name: s
 
     Raises:
         TypeError: ``out_op`` is neither an ``OpOverload`` nor a name.
-        ValueError: there is no such out op, it writes to no argument, or ``name`` is taken.
+        ValueError: there is no such out op, it writes to no argument, ``name`` is taken, or the default
+            of an input cannot be written in a schema's text. Called, the functional op raises it where
+            ``like`` does not return one Tensor for each out argument.
     """
     import torch
 
@@ -50,13 +52,14 @@ def functional_of(out_op: OpOverload | str, *, like: Callable[..., Any], name: s
     name = names.name_of(name or _default_name(out.name()))
     if names.exists(name):
         raise ValueError(f"{name} is defined already; give another name, or pair the two by register_out_variant")
-    namespace, _, op_name = name.partition("::")
-    outs = schemas.out_arguments(out._schema)
-    returns = "Tensor" if len(outs) == 1 else f"({', '.join('Tensor' for _ in outs)})"
+    text = _schema_text(name, out)
+    namespace, _, signature = text.partition("::")
+    op_name = signature.partition("(")[0]
+    make_buffers = _checked(like, name, schemas.out_names(out._schema))
     library = torch.library.Library(namespace, "FRAGMENT")
-    library.define(f"{op_name}({_inputs(out._schema)}) -> {returns}", tags=(torch.Tag.pt2_compliant_tag,))
-    library.impl(op_name, _kernel(out, like), "CompositeExplicitAutograd")
-    torch.library.register_fake(name, like, lib=library)
+    library.define(signature, tags=(torch.Tag.pt2_compliant_tag,))
+    library.impl(op_name, _kernel(out, make_buffers), "CompositeExplicitAutograd")
+    torch.library.register_fake(name, make_buffers, lib=library)
     _libraries.append(library)
     functional = names.find(name)
     assert functional is not None, name
@@ -72,14 +75,50 @@ def _default_name(out: str) -> str:
     return base.removesuffix("_out")
 
 
+def _schema_text(name: str, out: OpOverload) -> str:
+    """The schema of the functional op of an out op, as the text that torch's parser takes."""
+    import torch
+
+    outs = schemas.out_arguments(out._schema)
+    returns = "Tensor" if len(outs) == 1 else f"({', '.join('Tensor' for _ in outs)})"
+    text = f"{name}({_inputs(out._schema)}) -> {returns}"
+    try:
+        parsed = torch._C.parse_schema(text)
+        differ = schemas.mismatches(parsed, out._schema) + schemas.default_mismatches(parsed, out._schema)
+    except RuntimeError as error:
+        differ = [str(error).strip().partition("\n")[0]]
+    if differ:
+        raise ValueError(
+            f"{out.name()}: the schema of a functional op cannot be made of its own: {'; '.join(differ)}\n"
+            f"  {out._schema}\n  {text}\n"
+            "Define the functional op by hand and pair the two by register_out_variant"
+        )
+    return text
+
+
 def _inputs(schema: Any) -> str:
     """The inputs of an out op as the text of a schema: its arguments without the outs."""
-    outs = {argument.name for argument in schemas.out_arguments(schema)}
-    text = str(schema)
-    kept = [part for part in _split(text[text.index("(") + 1 : text.rindex(") -> ")]) if _name(part) not in outs]
+    arguments = {argument.name: argument for argument in schema.arguments}
+    text, kept = str(schema), []
+    for part in _split(text[text.index("(") + 1 : text.rindex(") -> ")]):
+        argument = arguments.get(_name(part))
+        if argument is None or not schemas.is_out(argument):  # None: the star before the keyword-only ones
+            kept.append(part if argument is None else _with_default(part, argument.default_value))
     if kept and kept[-1] == "*":
         kept.pop()
     return ", ".join(kept)
+
+
+def _with_default(argument: str, value: Any) -> str:
+    """An argument's text with a default that torch's parser takes, where it does not take what torch prints."""
+    import torch
+
+    declared, separator, _ = argument.partition("=")
+    if separator and isinstance(value, torch.device):
+        return f'{declared}="{value}"'
+    if separator and isinstance(value, complex):
+        return f"{declared}={value.imag!r}"  # to the parser, a number is the imaginary part; it takes no other
+    return argument
 
 
 def _name(argument: str) -> str:
@@ -87,9 +126,10 @@ def _name(argument: str) -> str:
 
 
 def _split(arguments: str) -> list[str]:
-    parts, depth, quoted = [""], 0, False
+    parts, depth, quoted, escaped = [""], 0, False, False
     for character in arguments:
-        quoted ^= character == '"'
+        quoted ^= character == '"' and not escaped
+        escaped = character == "\\" and not escaped
         depth += 0 if quoted else (character in "[(") - (character in "])")
         if character == "," and not depth and not quoted:
             parts.append("")
@@ -98,7 +138,25 @@ def _split(arguments: str) -> list[str]:
     return [part.strip() for part in parts if part.strip()]
 
 
-def _kernel(out: Any, like: Callable[..., Any]) -> Callable[..., Any]:
+def _checked(like: Callable[..., Any], name: str, written: Sequence[str]) -> Callable[..., Any]:
+    """``like``, whose result is what the functional op returns: a Tensor, or a tuple of several."""
+    import torch
+
+    def make_buffers(*args: Any, **kwargs: Any) -> Any:
+        made = like(*args, **kwargs)
+        buffers = tuple(made) if isinstance(made, (tuple, list)) else (made,)
+        if len(buffers) != len(written) or not all(isinstance(buffer, torch.Tensor) for buffer in buffers):
+            found = ", ".join(type(buffer).__name__ for buffer in buffers)
+            raise ValueError(
+                f"{name}: the like of functional_of must return one Tensor for each of {', '.join(written)};"
+                f" it returned {found or 'nothing'}"
+            )
+        return buffers if len(buffers) > 1 else buffers[0]
+
+    return make_buffers
+
+
+def _kernel(out: Any, make_buffers: Callable[..., Any]) -> Callable[..., Any]:
     inputs, written = schemas.inputs(out._schema), get_out_arg_names(out)
 
     import torch
@@ -106,11 +164,10 @@ def _kernel(out: Any, like: Callable[..., Any]) -> Callable[..., Any]:
     def kernel(*args: Any, **kwargs: Any) -> Any:
         # Below autograd, as a kernel runs in compiled code: an out op refuses inputs that require grad.
         with torch._C._AutoDispatchBelowAutograd():
-            made = like(*args, **kwargs)
-            buffers = tuple(made) if isinstance(made, (tuple, list)) else (made,)
+            made = make_buffers(*args, **kwargs)
             given = schemas.by_name(inputs, args, kwargs)
-            given.update(zip(written, buffers, strict=True))
+            given.update(zip(written, made if isinstance(made, tuple) else (made,)))
             out(**given)
-        return buffers if len(buffers) > 1 else buffers[0]
+        return made
 
     return kernel

@@ -31,10 +31,13 @@ def tag_out(op: OpOverload | str) -> None:
 
     Raises:
         TypeError: ``op`` is neither.
-        ValueError: the name is not one, or the op exists and is no out op: it writes to no
-            Tensor, or returns something other than nothing or its out arguments in order.
+        ValueError: the name is not one or that of an op of torch's own, or the op exists and is no
+            out op: it writes to no Tensor, or returns something other than nothing or its out
+            arguments in order. One that comes later and is none is left to torch.
     """
     name = names.name_of(op)
+    if name.partition("::")[0] in BUILTIN:
+        raise ValueError(f"{name} is an op of torch's own, which torch lowers itself; only custom ops are tagged")
     overload = names.find(name)
     if overload is not None:
         found = problems(overload._schema)
@@ -72,6 +75,7 @@ def is_out_op(op: Any) -> bool:
         isinstance(op, torch._ops.OpOverload)
         and op.namespace not in BUILTIN
         and all(str(argument.type) == "Tensor" for argument in schemas.out_arguments(op._schema))
+        and schemas.returns_match(op._schema)
         and (is_tagged(op) or op.name() in _called_directly)
     )
 

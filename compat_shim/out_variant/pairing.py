@@ -142,13 +142,19 @@ class Family:
         return f"{', '.join(fit)} fit too, and the names do not say that these two belong together"
 
 
-def family_of(base: str, outs: Sequence[Any] | None = None, taken: Iterable[str] = ()) -> Family:
+def family_of(
+    base: str,
+    outs: Sequence[Any] | None = None,
+    taken: Iterable[str] = (),
+    mismatches: Callable[[Any, Any], list[str]] = schemas.mismatches,
+) -> Family:
     """Decide which of an op's overloads belong together, without those that the user has paired.
 
     Args:
         base: the op, ``ns::op``.
         outs: the schemas of the overloads that may be out variants; by default the op's tagged ones.
         taken: names of overloads, functional or out, that are not to be paired.
+        mismatches: why two schemas do not fit; by default what keeps a call from being lowered.
     """
     every = names.schemas_of(base)
     if outs is None:
@@ -157,7 +163,7 @@ def family_of(base: str, outs: Sequence[Any] | None = None, taken: Iterable[str]
     functionals = [schema for schema in every if schemas.is_functional(schema)]
     left = [schema for schema in outs if names.of_schema(schema) not in by_hand]
     places = {place for place, schema in enumerate(functionals) if names.of_schema(schema) in by_hand}
-    return Family(tuple(functionals), tuple(left), families.decide(functionals, left, places))
+    return Family(tuple(functionals), tuple(left), families.decide(functionals, left, places, mismatches))
 
 
 def all_pairs() -> Iterator[Pair]:

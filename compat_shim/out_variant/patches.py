@@ -39,12 +39,8 @@ def _either_tag(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]
     def make(original: Callable[..., Any]) -> Callable[..., Any]:
         from compat_shim.out_variant import discovery
 
-        ours = getattr(discovery, name)
-
-        def either_tag(*args: Any) -> Any:
-            return ours(*args)
-
-        return either_tag
+        wrap = getattr(discovery, f"wrap_{name}")
+        return wrap(original)
 
     return make
 

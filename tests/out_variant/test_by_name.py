@@ -11,7 +11,8 @@ import torch
 from checks import compile_and_compare
 
 import compat_shim
-from compat_shim.out_variant import marks, namespace, pairing, registry, to_out_variant
+from compat_shim.explaining.ops import explain_op
+from compat_shim.out_variant import functional, marks, names, namespace, pairing, registry, to_out_variant
 
 FUNCTIONAL = "op(Tensor x, float by=2.) -> Tensor"
 OUT = "op_out(Tensor x, Tensor(a!) out, float by=2.) -> ()"
@@ -174,6 +175,29 @@ def test_an_op_that_is_no_out_op_is_not_tagged(schema: str, says: str, library: 
         compat_shim.tag_out(ops(library).bad)
 
 
+@pytest.mark.parametrize("name", ["aten::add.out", "aten::no_such.out", "prims::no_such.out"])
+def test_an_op_of_torch_s_own_is_not_tagged(name: str) -> None:
+    with pytest.raises(ValueError, match="an op of torch's own"):
+        compat_shim.tag_out(name)
+    assert name not in marks.marked_names()
+
+
+@pytest.mark.parametrize("returned", ["int", "Tensor"])
+def test_an_op_that_was_tagged_before_it_existed_and_is_no_out_op_is_left_to_torch(returned: str, library: Any) -> None:
+    compat_shim.tag_out(f"{library.ns}::op.out")
+    library.define(FUNCTIONAL)
+    library.define(f"op.out(Tensor x, float by=2., *, Tensor(a!) out) -> {returned}")
+    library.impl("op", lambda x, by=2.0: x * by, "CompositeExplicitAutograd")
+    torch.library.register_fake(f"{library.ns}::op", lambda x, by=2.0: torch.empty_like(x), lib=library)
+    op = ops(library).op
+    assert not marks.is_out_op(op.out)
+    code = compile_and_compare(lambda x: op(x), torch.randn(4))
+    assert ".op.out(" not in code
+    reason = "it returns something other than nothing or its out arguments in order"
+    assert reason in str(explain_op(f"{library.ns}::op"))
+    assert (f"{library.ns}::op", reason) in [(row.functional, *row.reasons) for row in compat_shim.status().candidates]
+
+
 def test_an_untagged_op_that_returns_its_out_can_be_called_directly_once_it_is_tagged_or_registered(
     library: Any,
 ) -> None:
@@ -316,6 +340,10 @@ def test_the_functional_op_of_an_out_op_is_made_and_lowered(library: Any) -> Non
         ("op.out(*, Tensor(a!) out) -> Tensor(a!)", "op() -> Tensor"),
         ('op.out(Tensor! out, str s="a,(b") -> ()', 'op(str s="a,(b") -> Tensor'),
         (
+            'op.out(Device d="cpu", str s="a\\"b, (", complex c=2.0, *, Tensor(a!) out) -> ()',
+            'op(Device d="cpu", str s="a\\"b, (", complex c=2.0) -> Tensor',
+        ),
+        (
             "op.int_out(Tensor?[] xs, *, Tensor? b=None, Tensor(a!) c) -> ()",
             "op.int(Tensor?[] xs, *, Tensor? b=None) -> Tensor",
         ),
@@ -328,6 +356,46 @@ def test_the_functional_op_has_the_inputs_of_the_out_op(schema: str, expected: s
     )
     assert str(op._schema) == str(torch._C.parse_schema(f"{library.ns}::{expected}"))
     assert pairing.find_pair(op) is not None
+
+
+def test_the_defaults_of_a_functional_op_mean_what_the_out_op_s_do(library: Any) -> None:
+    library.define('d.out(Tensor x, Device where="cpu", str s="a\\"b", *, Tensor(a!) out) -> ()')
+
+    def write(x: torch.Tensor, where: Any = "cpu", s: str = 'a"b', *, out: torch.Tensor) -> None:
+        torch.add(x, len(s), out=out)
+
+    library.impl("d.out", write, "CompositeExplicitAutograd")
+    op = compat_shim.functional_of(ops(library).d.out, like=lambda x, *_: torch.empty_like(x))
+    x = torch.randn(3)
+    assert torch.equal(op(x), x + 3)
+    code = compile_and_compare(lambda x: [op(x), op(x, "cpu", "four")], x)
+    assert ".d.out(" in code
+
+
+def test_a_schema_that_cannot_be_written_as_text_is_refused(library: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    library.define("n.out(Tensor x, complex c=2.0, *, Tensor(a!) out) -> ()")
+    monkeypatch.setattr(functional, "_with_default", lambda part, _: part)  # as torch prints it
+    with pytest.raises(ValueError, match=r"n\.out: the schema of a functional op cannot be made"):
+        compat_shim.functional_of(ops(library).n.out, like=torch.empty_like)
+    assert not names.exists(f"{library.ns}::n")
+
+
+@pytest.mark.parametrize(
+    ("made", "says"),
+    [
+        (lambda x: x.clone(), "it returned (Fake)?Tensor$"),
+        (lambda x: [x.clone()] * 3, "it returned (Fake)?Tensor, (Fake)?Tensor, (Fake)?Tensor$"),
+        (lambda x: (x.clone(), 1), "it returned (Fake)?Tensor, int$"),
+    ],
+)
+def test_a_like_that_does_not_return_what_the_op_does_is_told(made: Any, says: str, library: Any) -> None:
+    library.define("two.out(Tensor x, *, Tensor(a!) first, Tensor(b!) second) -> ()")
+    op = compat_shim.functional_of(ops(library).two.out, like=made)
+    message = f"{library.ns}::two: the like of functional_of must return one Tensor for each of first, second; {says}"
+    with pytest.raises(ValueError, match=message):
+        op(torch.randn(3))
+    with torch._subclasses.FakeTensorMode(), pytest.raises(ValueError, match=message):
+        op(torch.randn(3))
 
 
 def test_the_functional_op_can_be_given_a_name(library: Any) -> None:
