@@ -1,0 +1,271 @@
+"""Are the ops of a batch of registries right? By what their authors mean, by eager, and by stock torch.
+
+``python judging.py stock SEED BATCH PLACE`` runs the graph of one registry without the shim.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import keyword
+import os
+import random
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import building
+import intent
+import torch
+from building import GARBAGE, Built, meaning
+from checks import poisoned_allocations, same
+from registry import BY_POSITION, Functional, Input, Registry, draw_registry
+
+HERE = Path(__file__).parent
+BATCH = 5  # registries in a graph: about twenty ops
+
+
+@dataclasses.dataclass
+class Report:
+    """What was found.
+
+    Attributes:
+        kinds: registries by what became of them: ``right``, ``stock fails too``, ``failed``.
+        calls: calls in compiled code: ``lowered``, ``functional`` and ``traced`` (by Inductor's own code).
+        wrong: what is not as it must be, with the registry.
+        stock: how stock fails where we do too.
+    """
+
+    kinds: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
+    calls: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
+    wrong: list[str] = dataclasses.field(default_factory=list)
+    stock: list[str] = dataclasses.field(default_factory=list)
+
+
+class Wrong(Exception):
+    """Something is not as it must be."""
+
+
+def draw_batch(seed: int, batch: int, exchange: bool) -> list[Registry]:
+    """The registries of a batch. One in three changes between two compiles, one in four has traced kernels."""
+    draw = random.Random(f"{seed} {batch}")
+    changing, traced = draw.random() < 0.4, draw.random() < 0.25
+    return [draw_registry(f"{seed} {batch} {place}", changing, traced, exchange) for place in range(BATCH)]
+
+
+def judge_batch(seed: int, batch: int, shim: Any) -> Report:
+    """Compile and run a batch; where that is not right, each registry by itself and without the shim."""
+    exchange = building.can_exchange()
+    registries = draw_batch(seed, batch, exchange)
+    report = Report()
+    calls: collections.Counter[str] = collections.Counter()
+    try:
+        run(registries, shim, calls)
+    except Exception:
+        pass
+    else:
+        report.kinds["right"] += len(registries)
+        report.calls += calls
+        return report
+    alone_right = True
+    for place, registry in enumerate(registries):
+        calls.clear()
+        try:
+            run([registry], shim, calls)
+        except Exception as error:
+            alone_right = False
+            why = f"{type(error).__name__}: {error}"
+            stock = "" if isinstance(error, Wrong) else fails_in_stock(seed, batch, place, exchange)
+            report.kinds["stock fails too" if stock else "failed"] += 1
+            if stock:
+                report.stock.append(stock)
+            else:
+                report.wrong.append(f"seed {seed}, batch {batch}, place {place}: {why}\n{registry}")
+        else:
+            report.kinds["right"] += 1
+            report.calls += calls
+    if alone_right:
+        try:
+            run(registries, shim, calls)
+        except Exception as error:
+            together = "\n".join(map(str, registries))
+            report.wrong.append(f"seed {seed}, batch {batch}, together: {type(error).__name__}: {error}\n{together}")
+    return report
+
+
+def fails_in_stock(seed: int, batch: int, place: int, exchange: bool) -> str:
+    """The last line of what stock torch says of the registry's graph, or nothing if it runs it."""
+    arguments = [sys.executable, __file__, "stock", str(seed), str(batch), str(place), str(int(exchange))]
+    env = {**os.environ, "COMPAT_SHIM": "off"}
+    done = subprocess.run(arguments, env=env, capture_output=True, text=True)
+    if done.returncode == 0:
+        return ""
+    lines = [line for line in done.stderr.splitlines() if line.strip()]
+    raised = [line for line in lines if "Error" in line.partition(":")[0]]
+    return (raised or lines or [f"exit code {done.returncode}"])[-1]
+
+
+def run(registries: Sequence[Registry], shim: Any, counted: collections.Counter[str] | None = None) -> None:
+    """Define the registries, compile one graph of them, and again after what changes.
+
+    Raises:
+        Wrong: something is not as the authors mean it.
+        Exception: whatever torch raises.
+    """
+    built = [Built(registry, shim) for registry in registries]
+    by_namespace = [_pair_namespace(each) for each in built]
+    _run_once(built, by_namespace, counted)
+    if any(registry.changes for registry in registries):
+        for each in built:
+            each.change()
+        _run_once(built, by_namespace, counted)
+
+
+def _pair_namespace(built: Built) -> intent.Pairs:
+    if built.shim is None or not built.registry.namespace:
+        return {}
+    expected = intent.paired_by_namespace(built.registry)
+    # What torch.ops hides cannot be called.
+    outs, functionals = built.registry.outs, built.registry.functionals
+    expected = {f: o for f, o in expected.items() if built.overload(outs[o]) and built.overload(functionals[f])}
+    report = built.shim.pair_namespace(built.namespace)
+    said = {(built.name(functionals[f]), built.name(outs[o])) for f, o in expected.items()}
+    if set(report.paired) != said:
+        raise Wrong(f"pair_namespace paired {sorted(report.paired)}, meant {sorted(said)}")
+    return expected
+
+
+def _run_once(built: list[Built], by_namespace: list[intent.Pairs], counted: Any) -> None:
+    expected: dict[str, str] = {}  # functional overload → what its compiled call runs
+    for each, pairs in zip(built, by_namespace):
+        expected |= _settle(each, pairs)
+    graph, called = write_graph(built)
+    x = torch.randint(-8, 9, (4, 5)).float()
+    y = torch.randint(-8, 9, (4, 5)).float()
+    try:
+        eager = graph(x.clone(), y.clone())
+    except Exception as error:
+        raise AssertionError(f"the generator's fault: {error}\n{built}") from error
+    torch._dynamo.reset()
+    building.calls.clear()
+    with warnings.catch_warnings(), poisoned_allocations():
+        warnings.simplefilter("ignore")
+        found = torch.compile(graph, fullgraph=True)(x.clone(), y.clone())
+    if not same(found, eager):
+        differ = [name for name, mine, theirs in zip(called, found, eager) if not same(mine, theirs)]
+        raise Wrong(f"wrong numbers of {differ}, expected {[expected.get(name) for name in differ]}")
+    if built[0].shim is not None:
+        _check_calls(called, expected, counted)
+
+
+def _check_calls(called: list[str], expected: dict[str, str], counted: Any) -> None:
+    made = collections.Counter(expected[name] for name in called)
+    found = building.calls
+    traced = {name for name, runs in expected.items() if not runs}  # its kernel runs while it is traced
+    for name in {*made, *found} - {"", *traced}:
+        if found[name] != made[name]:
+            raise Wrong(f"{name} was called {found[name]} times, meant {made[name]}")
+    if counted is not None:
+        for name in called:
+            runs = expected[name]
+            counted["functional" if runs == name else "lowered" if runs else "traced"] += 1
+
+
+def _settle(built: Built, by_namespace: intent.Pairs) -> dict[str, str]:
+    """Give each out variant its meaning, see that the shim means the same, and say what each call runs."""
+    registry = built.registry
+    for out in registry.outs:
+        meaning[built.name(out)] = GARBAGE
+    functionals, _ = intent.alive(registry, built.second)
+    meant = intent.pairs_of(registry, built.second, by_namespace) if built.shim is not None else {}
+    runs = {}
+    for f in functionals:
+        functional = registry.functionals[f]
+        name = built.name(functional)
+        runs[name] = "" if "CompositeImplicitAutograd" in functional.kernels else name
+        pair = meant.get(f)
+        out = None if pair is None else registry.outs[pair.out]
+        if out is not None and built.overload(out) and intent.is_called_instead(registry, f, pair, built.second):
+            meaning[built.name(out)] = meaning[name]
+            runs[name] = runs[name] and built.name(out)
+        if built.shim is not None and (op := built.overload(functional)) is not None:
+            _compare_pair(built, op, None if out is None or not built.overload(out) else (built.name(out), pair.source))
+    return runs
+
+
+def _compare_pair(built: Built, op: Any, meant: tuple[str, str] | None) -> None:
+    from compat_shim.out_variant import pairing
+
+    pair = pairing.find_pair(op)
+    found = None if pair is None else (pair.out.name(), pair.source)
+    if found != meant:
+        raise Wrong(f"the pair of {op.name()} is {found}, meant {meant}")
+
+
+def write_graph(built: list[Built]) -> tuple[Callable[..., list[torch.Tensor]], list[str]]:
+    """A graph that calls every functional overload that has a kernel, and the overload of each result."""
+    draw = random.Random(" ".join(each.registry.seed for each in built))
+    lines, names, called = [], [], []
+    scope: dict[str, Any] = {"torch": torch}
+    for each in built:
+        functionals, _ = intent.alive(each.registry, each.second)
+        for f in functionals:
+            functional = each.registry.functionals[f]
+            op = each.overload(functional)
+            # Stock torch cannot compile a call of an overload named by a keyword.
+            if op is None or not functional.kernels or keyword.iskeyword(functional.overload):
+                continue
+            scope[f"op{len(scope)}"] = op
+            for _ in range(draw.choice([1, 1, 2])):
+                x = draw.choice(["x", "y", *names[-2:]])
+                result = f"r{len(names)}"
+                text = f"op{len(scope) - 1}({_arguments(functional, x, draw)})"
+                lines.append(f"    {result} = {text}" + ("[0]" if functional.returns > 1 and draw.random() < 0.3 else ""))
+                one = functional.returns == 1 or lines[-1].endswith("[0]")
+                names.append(result if one else f"{result}[0]")
+                called.append((result, each.name(functional)))
+    results = ", ".join(result for result, _ in called)
+    source = "\n".join(["def graph(x, y):", *lines, f"    return [{results}]"])
+    exec(compile(source, "<graph>", "exec"), scope)
+    return scope["graph"], [name for _, name in called]
+
+
+def _arguments(functional: Functional, x: str, draw: random.Random) -> str:
+    texts = []
+    by_name = False
+    for place, given in enumerate(functional.inputs):
+        later = functional.inputs[place + 1 :]
+        if given.default is not None and draw.random() < 0.4 and all(each.name not in BY_POSITION for each in later):
+            by_name = True
+            continue
+        value = x if not place else _value(given, draw)
+        may = place > 0 and all(later.name not in BY_POSITION for later in functional.inputs[place:])
+        by_name = by_name or given.keyword_only or (may and draw.random() < 0.1)
+        texts.append(f"{given.name}={value}" if by_name else value)
+    return ", ".join(texts)
+
+
+def _value(given: Input, draw: random.Random) -> str:
+    values = {
+        "Tensor": ["x", "y"],
+        "Tensor?": ["None", "y"],
+        "Tensor[]": ["[x, y]", "[y]"],
+        "int": ["3", "5", "x.shape[0]"],
+        "int[]": ["[1, 2]", "[x.shape[0], 3]"],
+        "float": ["1.5", "3.0"],
+        "str": ["'ab'", "'c'"],
+        "bool": ["True", "False"],
+        "ScalarType": ["torch.float16", "torch.float64"],
+        "ScalarType?": ["None", "torch.float64"],
+        "Scalar": ["2", "2.5"],
+        "int?": ["None", "7"],
+    }
+    return draw.choice(values[given.type.replace("SymInt", "int")])
+
+
+if __name__ == "__main__":
+    run_seed, run_batch, run_place, run_exchange = map(int, sys.argv[2:])
+    run([draw_batch(run_seed, run_batch, bool(run_exchange))[run_place]], None)

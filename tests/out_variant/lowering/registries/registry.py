@@ -1,0 +1,355 @@
+"""Random registries of ops: what an author writes down, before any of it exists.
+
+A registry is a namespace with one op, its functional overloads, the overloads that may be out variants, the way
+in which its author says so, and what changes between two compiles.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+
+TORCHGEN = ("", "Tensor", "Scalar", "int", "dim_int", "dim_IntList")
+USERS = ("", "fast", "hi", "v2", "Fast")
+# Attributes of an OpOverloadPacket, keywords, and names that say one thing and are another.
+ADVERSARIAL = ("op", "overloads", "lambda", "out", "x_out", "schema", "cache", "yield", "tags", "self")
+BASES = ("scale", "scale", "quant", "op", "overloads", "default_op", "out", "self")
+NAMES = ("x", "input", "self", "op", "out", "functional", "args", "kwargs", "func", "kernel", "cls", "fn", "y", "n")
+# Stock torch refuses a call that gives these by keyword, and gives defaults so. It takes ``self`` as the first only.
+BY_POSITION = ("out", "kernel", "cls", "self")
+TYPES = ("Tensor", "Tensor?", "Tensor[]", "int", "SymInt", "int[]", "SymInt[]", "float", "str", "bool", "ScalarType")
+TYPES += ("ScalarType?", "Scalar", "int?")
+DEFAULTS = {
+    "Tensor?": ("None",),
+    "int": ("1", "4"),
+    "SymInt": ("1", "4"),
+    "float": ("0.5", "2.0"),
+    "str": ('"q"', '"q.out"'),
+    "bool": ("True", "False"),
+    "ScalarType?": ("None",),
+    "int?": ("None", "3"),
+}
+COMPOSITE = ("CompositeExplicitAutograd",)
+
+
+@dataclasses.dataclass(frozen=True)
+class Input:
+    """An argument that is read."""
+
+    type: str
+    name: str
+    default: str | None = None
+    keyword_only: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.type} {self.name}" + (f"={self.default}" if self.default is not None else "")
+
+
+@dataclasses.dataclass(frozen=True)
+class Functional:
+    """A functional overload.
+
+    Attributes:
+        kernels: the dispatch keys of its kernels; ``custom_op`` stands for a custom_op's default kernel.
+        fake: ``Meta`` if the fake kernel is registered with that key, else ``register_fake``.
+        comes: it is defined only before the second compile.
+        exchanged: the way in which its CPU kernel is exchanged before the second compile, if it is.
+    """
+
+    overload: str
+    inputs: tuple[Input, ...]
+    returns: int
+    kernels: tuple[str, ...]
+    fake: str = ""
+    comes: bool = False
+    exchanged: bool = False
+
+    def schema(self) -> str:
+        returns = ", ".join(["Tensor"] * self.returns)
+        return f"({_listed(self.inputs)}) -> {returns if self.returns == 1 else f'({returns})'}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Out:
+    """An overload that writes.
+
+    Attributes:
+        flat: it is an overload of ``<op>_out``.
+        place: where its out arguments stand, ``keyword`` or ``middle``.
+        letters: the out arguments are ``Tensor(a!)``, not ``Tensor!``.
+        returns: it returns its out arguments.
+        tag: ``out_variant``, ``out`` (where torch has it), ``tag_out`` or none.
+        comes, goes: it is defined only before the second compile; its library goes away before that.
+        kernels_come: its kernels are registered only before the second compile.
+    """
+
+    overload: str
+    flat: bool
+    inputs: tuple[Input, ...]
+    outs: tuple[str, ...]
+    kernels: tuple[str, ...]
+    place: str = "keyword"
+    letters: bool = True
+    returns: bool = False
+    tag: str = ""
+    comes: bool = False
+    goes: bool = False
+    kernels_come: bool = False
+
+    def schema(self) -> str:
+        outs = [f"Tensor({'abc'[i]}!) {name}" if self.letters else f"Tensor! {name}" for i, name in enumerate(self.outs)]
+        returns = ", ".join(f"Tensor({'abc'[i]}!)" for i in range(len(outs))) if self.returns else ""
+        returns = returns if self.returns and len(outs) == 1 else f"({returns})"
+        return f"({_listed(self.inputs, outs, self.place)}) -> {returns}"
+
+
+def _listed(inputs: tuple[Input, ...], outs: list[str] | None = None, place: str = "keyword") -> str:
+    positional = [str(given) for given in inputs if not given.keyword_only]
+    keyword_only = [str(given) for given in inputs if given.keyword_only]
+    if outs and place == "middle":
+        required = sum(not given.keyword_only and given.default is None for given in inputs)
+        positional[required:required] = outs
+    elif outs:
+        keyword_only += outs
+    return ", ".join(positional + (["*", *keyword_only] if keyword_only else []))
+
+
+@dataclasses.dataclass(frozen=True)
+class Registry:
+    """What the author of a namespace writes.
+
+    Attributes:
+        base: the op's name.
+        order: the order of definition: places in ``functionals``, then (from ``len(functionals)`` on) in ``outs``.
+        explicit: pairs by ``register_out_variant``, as places in ``functionals`` and ``outs``.
+        namespace: ``pair_namespace`` is called before the first compile.
+    """
+
+    seed: str
+    base: str
+    functionals: tuple[Functional, ...]
+    outs: tuple[Out, ...]
+    order: tuple[int, ...]
+    explicit: tuple[tuple[int, int], ...] = ()
+    namespace: bool = False
+
+    def __str__(self) -> str:
+        lines = [f"registry {self.seed}: order {self.order}, explicit {self.explicit}, namespace={self.namespace}"]
+        for functional in self.functionals:
+            marks = _marks(functional, "comes", "exchanged", "fake")
+            lines.append(f"  {name_of(self, functional)}{functional.schema()}  {functional.kernels}{marks}")
+        for out in self.outs:
+            marks = _marks(out, "tag", "comes", "goes", "kernels_come")
+            lines.append(f"  {name_of(self, out)}{out.schema()}  {out.kernels}{marks}")
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    @property
+    def changes(self) -> bool:
+        """Whether something differs at the second compile."""
+        return any(f.comes or f.exchanged for f in self.functionals) or any(
+            out.comes or out.goes or out.kernels_come for out in self.outs
+        )
+
+
+def _marks(overload: object, *names: str) -> str:
+    return "".join(f" {name}={value}" for name in names if (value := getattr(overload, name)))
+
+
+def name_of(registry: Registry, overload: Functional | Out) -> str:
+    """``op.overload``, without the namespace."""
+    base = f"{registry.base}_out" if isinstance(overload, Out) and overload.flat else registry.base
+    return f"{base}.{overload.overload}" if overload.overload else base
+
+
+def fits(functional: Functional, out: Out) -> bool:
+    """Whether the out overload can be called in the functional one's place: defaults do not count."""
+    return _shape(functional.inputs) == _shape(out.inputs) and functional.returns == len(out.outs)
+
+
+def _shape(inputs: tuple[Input, ...]) -> list[tuple[str, str]]:
+    return [(given.name, given.type.replace("SymInt", "int")) for given in inputs]
+
+
+def may_be_custom_op(inputs: tuple[Input, ...]) -> bool:
+    """A custom_op takes no Tensor by keyword only, on most releases."""
+    return not any(given.keyword_only and given.type.startswith("Tensor") for given in inputs)
+
+
+def draw_registry(seed: str, changing: bool, traced: bool, exchange: bool) -> Registry:
+    """A random registry.
+
+    Args:
+        changing: something may change between two compiles.
+        traced: a functional kernel may be CompositeImplicitAutograd, which Inductor compiles by itself.
+        exchange: kernels may be exchanged.
+    """
+    return _Author(random.Random(seed), changing, traced, exchange).write(seed)
+
+
+class _Author:
+    def __init__(self, draw: random.Random, changing: bool, traced: bool, exchange: bool) -> None:
+        self.draw, self.changing, self.traced, self.exchange = draw, changing, traced, exchange
+
+    def maybe(self, chance: float) -> bool:
+        return self.draw.random() < chance
+
+    def write(self, seed: str) -> Registry:
+        mode = self.draw.choice(["tag", "tag", "tag", "namespace", "namespace", "explicit", "mixed", "none"])
+        usual = [self.inputs()]
+        if self.maybe(0.3):
+            usual.append(self.inputs())
+        returns = self.draw.choice([1, 1, 1, 2, 3])
+        functionals = self.functionals(usual, returns)
+        outs = self.outs(functionals, mode)
+        order = list(range(len(functionals) + len(outs)))
+        self.draw.shuffle(order)
+        explicit = []
+        if mode in ("explicit", "mixed"):
+            edges = [(f, o) for f, mine in enumerate(functionals) for o, out in enumerate(outs) if fits(mine, out)]
+            self.draw.shuffle(edges)
+            for f, o in edges[: self.draw.randint(1, 3)]:
+                if all(f != taken[0] and o != taken[1] for taken in explicit):
+                    explicit.append((f, o))
+        namespace = mode == "namespace" or (mode in ("tag", "mixed") and self.maybe(0.3))
+        base = self.draw.choice(BASES)
+        return Registry(seed, base, tuple(functionals), tuple(outs), tuple(order), tuple(explicit), namespace)
+
+    def inputs(self) -> tuple[Input, ...]:
+        """Required ones, those with defaults, then keyword-only ones. The first is a Tensor."""
+        names = ["x", *self.draw.sample(NAMES, 5)] if self.maybe(0.6) else self.draw.sample(NAMES, 6)
+        names = [name for place, name in enumerate(dict.fromkeys(names)) if not place or name != "self"]
+        types = ["Tensor", *(self.draw.choice(TYPES) for _ in range(self.draw.choice([0, 0, 1, 1, 2, 3, 4])))]
+        found = []
+        for place, (kind, name) in enumerate(zip(types, names)):
+            default = self.draw.choice(DEFAULTS[kind]) if kind in DEFAULTS and self.maybe(0.6) else None
+            default = None if name in BY_POSITION else default
+            keyword_only = place > 0 and name not in BY_POSITION and self.maybe(0.2)
+            found.append(Input(kind, name, default, keyword_only))
+        return self.in_order(found)
+
+    def in_order(self, inputs: list[Input]) -> tuple[Input, ...]:
+        return tuple(sorted(inputs, key=lambda given: (given.keyword_only, given.default is not None)))
+
+    def functionals(self, usual: list[tuple[Input, ...]], returns: int) -> list[Functional]:
+        words = self.draw.choice([TORCHGEN, USERS, (*TORCHGEN, *ADVERSARIAL), (*USERS, *ADVERSARIAL)])
+        names = self.draw.sample(words, self.draw.choice([1, 1, 2, 2, 3, 4]))
+        if "" not in names and self.maybe(0.5):
+            names[0] = ""
+        found = []
+        for place, name in enumerate(names):
+            inputs = self.draw.choice(usual)
+            if self.maybe(0.25):
+                inputs = self.other_defaults(inputs)
+            if self.maybe(0.1):
+                inputs = self.otherwise(inputs)
+            kernels = self.draw.choice([("CPU",), COMPOSITE, COMPOSITE, ("CPU", *COMPOSITE)])
+            if self.traced and self.maybe(0.4):
+                kernels = ("CompositeImplicitAutograd",)
+            elif self.maybe(0.06):
+                kernels = ()  # cannot be called
+            elif not name and self.maybe(0.25) and may_be_custom_op(inputs):
+                kernels = self.draw.choice([("custom_op",), ("custom_op", "CPU")])
+            found.append(
+                Functional(
+                    name,
+                    inputs,
+                    returns if self.maybe(0.9) else self.draw.randint(1, 3),
+                    kernels,
+                    "Meta" if self.maybe(0.4) and kernels[:1] != ("custom_op",) else "",
+                    comes=self.changing and place > 0 and self.maybe(0.15),
+                    exchanged=self.changing and self.exchange and bool(kernels) and self.maybe(0.3),
+                )
+            )
+        return found
+
+    def other_defaults(self, inputs: tuple[Input, ...]) -> tuple[Input, ...]:
+        found = []
+        for place, given in enumerate(inputs):
+            if place and given.type in DEFAULTS and given.name not in BY_POSITION and self.maybe(0.7):
+                default = self.draw.choice([*DEFAULTS[given.type], None])
+                found.append(dataclasses.replace(given, default=default))
+            else:
+                found.append(given)
+        # A required one behind one with a default is no schema.
+        return tuple(found) if list(found) == list(self.in_order(found)) else inputs
+
+    def otherwise(self, inputs: tuple[Input, ...]) -> tuple[Input, ...]:
+        """A signature that is alike and is not the same."""
+        place = self.draw.randrange(len(inputs))
+        given = inputs[place]
+        how = self.draw.choice(["type", "name", "drop", "same"])
+        if how == "type":
+            other = {"int": "ScalarType", "SymInt": "ScalarType", "ScalarType": "int", "Tensor?": "Tensor"}
+            other |= {"int[]": "SymInt[]", "SymInt[]": "int[]", "float": "Scalar", "Scalar": "float", "int?": "int"}
+            changed = dataclasses.replace(given, type=other.get(given.type, given.type), default=None)
+        elif how == "name":
+            changed = dataclasses.replace(given, name="other")
+        elif how == "drop" and place:
+            return (*inputs[:place], *inputs[place + 1 :])
+        else:
+            kind = {"int": "SymInt", "SymInt": "int", "int[]": "SymInt[]", "SymInt[]": "int[]"}
+            changed = dataclasses.replace(given, type=kind.get(given.type, given.type))
+        found = [*inputs[:place], changed, *inputs[place + 1 :]]
+        return tuple(found) if found == list(self.in_order(found)) else inputs
+
+    def outs(self, functionals: list[Functional], mode: str) -> list[Out]:
+        found: dict[tuple[bool, str], Out] = {}
+        taken = {functional.overload for functional in functionals}
+        for _ in range(self.draw.choice([0, 1, 1, 2, 2, 3, 4])):
+            target = self.draw.choice(functionals)
+            flat = self.maybe(0.4) if mode in ("namespace", "explicit") else self.maybe(0.1)
+            name = self.out_name(target, functionals, flat)
+            if (flat, name) in found or (not flat and name in taken):
+                continue
+            found[flat, name] = self.out(target, name, flat, mode)
+        return list(found.values())
+
+    def out_name(self, target: Functional, functionals: list[Functional], flat: bool) -> str:
+        how = self.draw.choice(["own", "own", "own", "another's", "case", "dim", "odd"])
+        if how == "another's":
+            target = self.draw.choice(functionals)
+        if how == "odd":
+            return self.draw.choice(["other", "y_out", "out", "lambda", "op", "overloads", "yield", "out_", "write"])
+        name = target.overload
+        if how == "dim":
+            name = name.removeprefix("dim_")
+        if flat:
+            return name
+        called = f"{name}_out" if name else "out"
+        return called.swapcase() if how == "case" else called
+
+    def out(self, target: Functional, name: str, flat: bool, mode: str) -> Out:
+        inputs = target.inputs
+        if self.maybe(0.3):
+            inputs = self.other_defaults(inputs)
+        if self.maybe(0.1):
+            inputs = self.otherwise(inputs)
+        count = target.returns if self.maybe(0.95) else self.draw.randint(1, 3)
+        read = {given.name for given in inputs}
+        usual = ["out"] if count == 1 else [f"out{i}" for i in range(count)]
+        if self.maybe(0.25):
+            usual = self.draw.sample(["lambda", "self", "op", "kwargs", "functional", "result", "out", "args", "o"], count)
+        names = [f"{name}_" if name in read else name for name in usual]
+        keys = [("CPU",), ("CPU",), COMPOSITE, COMPOSITE, ("CompositeImplicitAutograd",), ("Meta",), (), ("CPU", "Meta")]
+        kernels = self.draw.choice(keys)
+        if target.kernels == ("CPU",) and self.maybe(0.5):
+            kernels = ("CPU",)
+        tagged = {"tag": 0.9, "mixed": 0.5, "explicit": 0.3, "namespace": 0.15, "none": 0.0}[mode]
+        tag = self.draw.choice(["out_variant", "out_variant", "out", "tag_out"]) if self.maybe(tagged) else ""
+        place = "middle" if self.maybe(0.25) else "keyword"
+        letters = self.maybe(0.85)
+        returns = letters and self.maybe(0.4)
+        if tag == "out":  # torch 2.13 defines nothing else with it
+            place, letters, returns = "keyword", True, True
+        if flat and not name and not tag and self.maybe(0.4) and may_be_custom_op(inputs):
+            kernels, place, letters, returns = ("custom_op",), "middle", True, False
+        comes = self.changing and self.maybe(0.15)
+        goes = self.changing and not comes and kernels != ("custom_op",) and self.maybe(0.15)
+        kernels_come = self.changing and not goes and not comes and kernels != ("custom_op",) and self.maybe(0.15)
+        fields = dict(place=place, letters=letters, returns=returns, tag=tag)
+        return Out(
+            name, flat, inputs, tuple(names), kernels, **fields, comes=comes, goes=goes, kernels_come=kernels_come
+        )
