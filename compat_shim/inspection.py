@@ -5,9 +5,13 @@ from __future__ import annotations
 import dataclasses
 import sys
 from types import FunctionType
+from typing import TYPE_CHECKING
 
 from compat_shim.features import FEATURES
 from compat_shim.patching import fingerprint
+
+if TYPE_CHECKING:
+    from compat_shim.out_variant.waiting import Waiting
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +51,16 @@ def pairs() -> tuple[tuple[PairStatus, ...], tuple[CandidateStatus, ...]]:
         tuple(PairStatus(pair.functional.name(), pair.out.name(), pair.source) for pair in pairing.all_pairs()),
         tuple(CandidateStatus(name, loose.op, loose.reasons) for name, loose in candidates.not_taken()),
     )
+
+
+def waiting() -> tuple[Waiting, ...]:
+    """The pairs of this process that wait for an op."""
+    # Whoever has registered one has imported this.
+    if "compat_shim.out_variant.registry" not in sys.modules or not hasattr(sys.modules.get("torch"), "_C"):
+        return ()
+    from compat_shim.out_variant.waiting import waiting
+
+    return tuple(waiting())
 
 
 def foreign_patches() -> tuple[ForeignStatus, ...]:

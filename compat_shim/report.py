@@ -14,6 +14,7 @@ from compat_shim.patching.patch import Feature, Finding, Verdict
 from compat_shim.release import installed
 
 if TYPE_CHECKING:
+    from compat_shim.out_variant.waiting import Waiting
     from compat_shim.patching.engine import Plan
     from compat_shim.shim import Shim
 
@@ -73,6 +74,7 @@ class Status:
         cache_salt: the shim's part of the cache keys, once the lowering is applied.
         pairs, candidates: the pairs of the process, and the tagged overloads that are in none (none
             of either before torch is imported).
+        waiting: the pairs registered by name of which an op does not exist (yet).
         foreign: what others have put at the functions that the patches replace or rely on.
     """
 
@@ -94,6 +96,7 @@ class Status:
     cache_salt: str | None
     pairs: tuple[inspection.PairStatus, ...]
     candidates: tuple[inspection.CandidateStatus, ...]
+    waiting: tuple[Waiting, ...]
     foreign: tuple[inspection.ForeignStatus, ...]
 
     @property
@@ -111,8 +114,9 @@ class Status:
 
 def make_status(shim: Shim) -> Status:
     """The status of ``shim``, which is the process's own."""
-    from compat_shim.shim import VERSION
+    from compat_shim.shim import VERSION, other_version
 
+    other = other_version()
     plans: dict[str, Plan] = shim.engine.plans if shim.engine is not None else {}
     release = installed()
     # Pairs are told by the tags, which torch has once the first feature is there.
@@ -132,11 +136,12 @@ def make_status(shim: Shim) -> Status:
         release=next((plan.release for plan in plans.values() if plan.release), None),
         python=platform.python_version(),
         python_path=sys.executable,
-        problems=shim.settings.problems,
+        problems=(*shim.settings.problems, *([other] if other else [])),
         features=tuple(_feature(feature, plans.get(feature.id), shim.active) for feature in FEATURES),
         cache_salt=inspection.cache_salt(),
         pairs=pairs,
         candidates=candidates,
+        waiting=inspection.waiting(),
         foreign=inspection.foreign_patches(),
     )
 
@@ -202,6 +207,10 @@ def _lines(status: Status) -> list[str]:
     for loose in status.candidates:
         lines.append(f"  {loose.candidate} for {loose.functional or 'no functional op'}")
         lines += [f"      {reason}" for reason in loose.reasons]
+    if status.waiting:
+        lines += ["", "registered by name, but an op is missing"]
+    for waits in status.waiting:
+        lines += [f"  {waits.functional} => {waits.out}", f"      {waits}"]
     if status.foreign:
         foreign = [(other.target, f"{other.function} of {other.module}") for other in status.foreign]
         lines += ["", "patched by others", *columns(foreign, "  ")]

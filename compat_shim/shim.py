@@ -13,9 +13,14 @@ from compat_shim.patching.import_hook import ImportHook
 
 TYPE_CHECKING = False  # typing is slow to import at start-up; checkers know this name
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeVar
+
     from compat_shim.activation.children import Children
     from compat_shim.patching.engine import Engine
     from compat_shim.report import Status
+
+    Table = TypeVar("Table")
 
 VERSION = "0.1.0"
 
@@ -132,14 +137,46 @@ def _usable(torch: "ModuleType | None") -> bool:
     return _imported(torch) or hasattr(torch, "_import_device_backends")
 
 
-def _owner() -> Shim:
-    """The process's shim: ours, or that of the copy of this package that came first."""
+def _holder() -> ModuleType:
     holder = sys.modules.get(_OWNER)
     if holder is None:
         holder = ModuleType(_OWNER, "The one active copy of compat_shim in this process.")
         holder.shim = Shim()  # type: ignore[attr-defined]
         holder = sys.modules.setdefault(_OWNER, holder)
-    return holder.shim  # type: ignore[no-any-return]
+    return holder
+
+
+def _owner() -> Shim:
+    """The process's shim: ours, or that of the copy of this package that came first."""
+    return _holder().shim  # type: ignore[no-any-return]
+
+
+def shared(name: str, make: "Callable[[], Table]") -> "Table":
+    """A table that all copies of this version of the package have in common, made when it is first asked for.
+
+    What the user says to one copy holds for the other, which may be the one that compiles.
+    """
+    return vars(_holder()).setdefault(f"{VERSION} {name}", make())  # type: ignore[no-any-return]
+
+
+def other_version() -> "str | None":
+    """What is wrong where a copy of another version owns the process: it shares no tables with this one."""
+    theirs = type(_owner()).activate.__globals__  # what sys.modules has under its name may be ours
+    if theirs["VERSION"] == VERSION:
+        return None
+    return (
+        f"compat_shim {theirs['VERSION']} ({theirs['__file__']}) was imported before {VERSION} ({__file__}) and does"
+        " the lowering in this process; pairs and tags registered with the second are not lowered; import only one"
+    )
+
+
+def warn_of_other_version() -> None:
+    """Say so where the user registers something."""
+    problem = other_version()
+    if problem is not None:
+        from compat_shim.patching.log import warn
+
+        warn(current_settings(), problem)
 
 
 def current_settings() -> env.Settings:

@@ -16,7 +16,7 @@ from torch._inductor.graph import GraphLowering
 
 from compat_shim import shim
 from compat_shim.explaining import report
-from compat_shim.out_variant import marks
+from compat_shim.out_variant import marks, waiting
 from compat_shim.out_variant.lowering import codegen, observe, releases
 
 
@@ -47,7 +47,7 @@ class Observer:
         """What was seen until now."""
         status = {feature.id: feature for feature in shim.status().features}["lowering"]
         why = "" if status.good else f"{status.verdict}: {status.found}"
-        return report.Explanation(status.good, why, self.graphs, tuple(self.calls))
+        return report.Explanation(status.good, why, self.graphs, tuple(self.calls), tuple(waiting.waiting()))
 
 
 @contextlib.contextmanager
@@ -80,7 +80,9 @@ def _call_site(
     pair, reason, lowered = decision.pair, decision.reason, bool(decision.buffers)
     name = decision.op.name()
     if pair is None:
-        decline, words, change = "NO_PAIR", report.NO_PAIR, report.NO_PAIR_ADVICE.format(name)
+        registered = [f"it is registered with {found.out}, but {found}" for found in waiting.waiting(name)]
+        decline, words = "NO_PAIR", report.NO_PAIR
+        change = "; ".join(registered) or report.NO_PAIR_ADVICE.format(name)
     elif reason is not None:
         decline, words, change = reason.name, reason.value, report.ADVICE[reason.name]
     else:

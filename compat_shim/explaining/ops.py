@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 from compat_shim.explaining.report import SCHEMA_VERSION
-from compat_shim.out_variant import candidates, marks, names, pairing
+from compat_shim.out_variant import candidates, marks, names, pairing, waiting
 from compat_shim.out_variant import schema as schemas
 
 
@@ -19,6 +19,7 @@ class OpExplanation:
         out: the out variant that is taken, or None.
         reasons: why the op can have none at all; empty if it can.
         candidates: every overload that could be meant, the one that is taken first.
+        waiting: pairs registered by name that wait for an op, and name this op or one of almost its name.
     """
 
     op: str
@@ -26,6 +27,7 @@ class OpExplanation:
     out: str | None
     reasons: tuple[str, ...]
     candidates: tuple[candidates.Candidate, ...]
+    waiting: tuple[waiting.Waiting, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON, with ``schema_version``."""
@@ -41,6 +43,7 @@ class OpExplanation:
             verdict = f"taken ({candidate.taken})" if candidate.taken else "not taken"
             lines.append(f"  {verdict}: {candidate.schema}")
             lines += [f"      {reason}" for reason in candidate.reasons]
+        lines += [f"  registered: {pair.functional} => {pair.out}\n      {pair}" for pair in self.waiting]
         return "\n".join(lines)
 
 
@@ -58,7 +61,9 @@ def explain_op(name: str) -> OpExplanation:
     if not schemas.is_functional(op._schema):
         reasons.append("it is not functional: it writes to an argument, or its name ends in '_'")
     out = None if pair is None or reasons else pair.out.name()
-    return OpExplanation(op.name(), str(op._schema), out, tuple(reasons), tuple(candidates.candidates(op)))
+    waits = [found for found in waiting.waiting() if op.name() in (found.functional, *found.meant)]
+    could_be = tuple(candidates.candidates(op))
+    return OpExplanation(op.name(), str(op._schema), out, tuple(reasons), could_be, tuple(waits))
 
 
 def _find(name: str) -> Any:

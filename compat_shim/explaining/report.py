@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from compat_shim.out_variant.waiting import Waiting
 
 SCHEMA_VERSION = 1
 
@@ -69,12 +72,14 @@ class Explanation:
         why_inactive: the reason if it is not.
         graphs: how many graphs Inductor compiled.
         calls: the call sites, in the order in which they were lowered.
+        waiting: the pairs of this process that are registered by name and wait for an op.
     """
 
     active: bool
     why_inactive: str
     graphs: int
     calls: tuple[CallSite, ...]
+    waiting: tuple[Waiting, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON, with ``schema_version``."""
@@ -94,6 +99,8 @@ class Explanation:
         )
         for call in self.calls:
             lines += ["", *_lines(call)]
+        for waits in self.waiting:
+            lines += ["", f"{waits.functional} => {waits.out} (registered by name)", f"  {waits}"]
         return "\n".join(lines)
 
 

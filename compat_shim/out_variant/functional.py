@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from compat_shim import shim
 from compat_shim.out_variant import marks, names, registry
 from compat_shim.out_variant import schema as schemas
 from compat_shim.out_variant.discovery import get_out_arg_names
@@ -13,7 +14,7 @@ from compat_shim.out_variant.discovery import get_out_arg_names
 if TYPE_CHECKING:
     from torch._ops import OpOverload
 
-_libraries: list[Any] = []  # an op lives as long as the library that defined it
+_libraries: list[Any] = shim.shared("libraries", list)  # an op lives as long as the library that defined it
 
 
 def functional_of(out_op: OpOverload | str, *, like: Callable[..., Any], name: str | None = None) -> OpOverload:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from compat_shim import shim
 from compat_shim.out_variant import names
 from compat_shim.out_variant import schema as schemas
 from compat_shim.out_variant.tag import out_tags
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
 BUILTIN = ("aten", "prim", "prims")  # torch's own ops, as torch._library.utils.is_builtin has it
 
 # Names, not overloads: an op may be marked before its library is loaded.
-_tagged: set[str] = set()
-_called_directly: set[str] = set()
+_tagged: set[str] = shim.shared("tagged", set)
+_called_directly: set[str] = shim.shared("called directly", set)
 
 
 def tag_out(op: OpOverload | str) -> None:
@@ -38,6 +39,7 @@ def tag_out(op: OpOverload | str) -> None:
     name = names.name_of(op)
     if name.partition("::")[0] in BUILTIN:
         raise ValueError(f"{name} is an op of torch's own, which torch lowers itself; only custom ops are tagged")
+    shim.warn_of_other_version()
     overload = names.find(name)
     if overload is not None:
         found = problems(overload._schema)

@@ -11,6 +11,7 @@ import weakref
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from compat_shim import shim
 from compat_shim.out_variant import marks, names
 from compat_shim.out_variant import schema as schemas
 from compat_shim.patching.log import logger
@@ -22,11 +23,12 @@ if TYPE_CHECKING:
 # functional → out, the names of its out arguments and the source. The ops are held weakly: the packets of
 # a library that goes away take their overloads along, and two of one packet hold each other by it.
 _Registered = tuple["weakref.ref[OpOverload]", tuple[str, ...], str]
-_registered: dict[weakref.ref[OpOverload], _Registered] = {}
-_changes = 0  # of the table above: an out variant that is taken by hand is missing from its family
+_registered: dict[weakref.ref[OpOverload], _Registered] = shim.shared("registered", dict)
+# How often the table above has changed: an out variant that is taken by hand is missing from its family.
+_changes: list[int] = shim.shared("changes", lambda: [0])
 
 # Pairs whose ops no library has defined yet, by name: functional → out, out arguments.
-_waiting: dict[str, tuple[str, Sequence[str] | None]] = {}
+_waiting: dict[str, tuple[str, Sequence[str] | None]] = shim.shared("waiting", dict)
 
 
 def register_out_variant(
@@ -53,6 +55,7 @@ def register_out_variant(
         ValueError: the two do not fit together, or a name is not one; the message says in what.
     """
     functional_name, out_name = names.name_of(functional_op), names.name_of(out_op)
+    shim.warn_of_other_version()
     functional = names.find(functional_name) if isinstance(functional_op, str) else functional_op
     out = names.find(out_name) if isinstance(out_op, str) else out_op
     if functional is None or out is None:
@@ -64,11 +67,11 @@ def register_out_variant(
 
 def register_from_namespace(functional: OpOverload, out: OpOverload) -> None:
     """Take a pair that ``pair_namespace`` found. Raises as :func:`register_out_variant`."""
+    shim.warn_of_other_version()
     _register(functional, out, None, "namespace")
 
 
 def _register(functional: OpOverload, out: OpOverload, outs: Sequence[str] | None, source: str = "registered") -> None:
-    global _changes
     written = schemas.out_names(out._schema)
     found = schemas.mismatches(functional._schema, out._schema)
     if outs is not None and sorted(outs) != sorted(written):
@@ -80,14 +83,13 @@ def _register(functional: OpOverload, out: OpOverload, outs: Sequence[str] | Non
         )
     key = weakref.ref(functional, _forget)
     _registered[key] = (weakref.ref(out), tuple(outs or written), source)
-    _changes += 1
+    _changes[0] += 1
     marks.allow_direct_calls(out.name())
 
 
 def _forget(dead: weakref.ref[OpOverload]) -> None:
-    global _changes
     _registered.pop(dead, None)
-    _changes += 1
+    _changes[0] += 1
 
 
 def settle(name: str) -> None:
@@ -104,6 +106,13 @@ def settle(name: str) -> None:
     except ValueError as error:
         # In the midst of a compile, long after the call that made the mistake.
         logger.warning("compat_shim: a registered pair is ignored: %s", error)
+
+
+def waiting(name: str | None = None) -> list[tuple[str, str]]:
+    """The pairs, functional and out by name, that wait for an op: all, or that of the functional op called ``name``."""
+    for functional in list(_waiting) if name is None else [name]:
+        settle(functional)
+    return [(functional, out) for functional, (out, _) in list(_waiting.items()) if name in (None, functional)]
 
 
 def lookup_manual_out_variant(op: OpOverload) -> OpOverload | None:
@@ -125,7 +134,7 @@ def manual(op: OpOverload) -> tuple[OpOverload, tuple[str, ...], str] | None:
 def state(op: OpOverload) -> tuple[object, ...]:
     """What the answers here for ``op``, and for who is left in its family, were made from."""
     native = native_manual(op)
-    return _changes, None if native is None else weakref.ref(native), len(native_registry()), op.name() in _waiting
+    return _changes[0], None if native is None else weakref.ref(native), len(native_registry()), op.name() in _waiting
 
 
 def functional_ops() -> Iterator[OpOverload]:

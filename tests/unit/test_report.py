@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from compat_shim.env import Settings
+from compat_shim.out_variant.waiting import Waiting
 from compat_shim.patching import fingerprint
 from compat_shim.patching.engine import Plan
 from compat_shim.patching.patch import Add, AddModule, Finding, Verdict
@@ -157,6 +158,7 @@ def test_the_text_shows_pairs_misfits_and_foreign_patches_in_aligned_columns(rep
             inspection.PairStatus("ns::a_long_name", "ns::g", "registered"),
         ),
         candidates=(inspection.CandidateStatus("ns::h", "ns::h.out", ("input 'x' is missing",)),),
+        waiting=(Waiting("ns::i", "ns::i_outt", ("ns::i_outt",), ("ns::i_out",), "did you mean ns::i_out?"),),
         foreign=(inspection.ForeignStatus("lib_a:plain", "theirs", "somebody"),),
     )
     lines = str(status).splitlines()
@@ -169,6 +171,10 @@ def test_the_text_shows_pairs_misfits_and_foreign_patches_in_aligned_columns(rep
         "tagged, but in no pair",
         "  ns::h.out for ns::h",
         "      input 'x' is missing",
+        "",
+        "registered by name, but an op is missing",
+        "  ns::i => ns::i_outt",
+        "      ns::i_outt is missing: did you mean ns::i_out?",
         "",
         "patched by others",
         "  lib_a:plain  theirs of somebody",

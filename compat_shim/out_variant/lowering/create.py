@@ -17,7 +17,7 @@ from torch._inductor import ir
 from torch._inductor.virtualized import V
 
 from compat_shim import shim
-from compat_shim.out_variant import marks, pairing
+from compat_shim.out_variant import marks, pairing, waiting
 from compat_shim.out_variant.lowering import decide, nodes, observe, releases
 from compat_shim.out_variant.lowering.stand_in import StandIn
 from compat_shim.patching.log import debug
@@ -84,7 +84,7 @@ def wrap_create(original: Callable[..., Any]) -> Callable[..., Any]:
         if not _is_custom(kernel):
             observe.tell(kernel, None, None)
             return original(cls, kernel, *args, **kwargs)
-        pair = _once_a_graph(("pair", kernel), lambda: pairing.find_pair(kernel))
+        pair = _once_a_graph(("pair", kernel), lambda: _find_pair(kernel))
         token = upstream_declines.set(True)
         try:
             if pair is None:
@@ -109,6 +109,11 @@ def _once_a_graph(key: tuple[Any, ...], find: Callable[[], Any]) -> Any:
     if key not in answers:
         answers[key] = find()
     return answers[key]
+
+
+def _find_pair(kernel: torch._ops.OpOverload) -> pairing.Pair | None:
+    waiting.warn_once(kernel.name())
+    return pairing.find_pair(kernel)
 
 
 def _is_custom(kernel: Any) -> bool:

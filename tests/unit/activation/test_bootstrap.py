@@ -175,7 +175,7 @@ def test_a_sitecustomize_before_the_folder_hides_it_and_status_says_so(theirs: P
     text = start("-m", "compat_shim", "status", **table).stdout
     assert (f"hidden       {file} comes before the bootstrap folder on the path" in text) is hides
     enabled = start("-m", "compat_shim", "enabled", PYTHONPATH=path)
-    assert (f"\n{file} comes before" in enabled.stdout, enabled.returncode) == (hides, 1)
+    assert (f"\n{file} comes before" in enabled.stdout) is hides
 
 
 @pytest.mark.parametrize("first", ["", "COMPAT_SHIM=off", "chained", "script"])
