@@ -16,11 +16,15 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class PairStatus:
-    """A functional op and its out variant, with how they were paired: ``tag``, ``namespace`` or ``registered``."""
+    """A functional op and its out variant, with how they were paired: ``tag``, ``namespace`` or ``registered``.
+
+    ``limits`` says on which devices calls are not lowered for want of a fitting kernel, and what to do.
+    """
 
     functional: str
     out: str
     source: str
+    limits: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +52,10 @@ def pairs() -> tuple[tuple[PairStatus, ...], tuple[CandidateStatus, ...]]:
     from compat_shim.out_variant import candidates, pairing
 
     return (
-        tuple(PairStatus(pair.functional.name(), pair.out.name(), pair.source) for pair in pairing.all_pairs()),
+        tuple(
+            PairStatus(pair.functional.name(), pair.out.name(), pair.source, candidates.limits(pair))
+            for pair in pairing.all_pairs()
+        ),
         tuple(CandidateStatus(name, loose.op, loose.reasons) for name, loose in candidates.not_taken()),
     )
 

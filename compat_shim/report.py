@@ -199,7 +199,10 @@ def _lines(status: Status) -> list[str]:
             lines.append(row)
             if not Verdict(patch.verdict).good:
                 lines += _details(patch.expected, patch.found)
-    lines += ["", "pairs", *columns([(pair.functional, pair.out, pair.source) for pair in status.pairs], "  ")]
+    lines += ["", "pairs"]
+    rows = columns([(pair.functional, pair.out, pair.source) for pair in status.pairs], "  ")
+    for pair, row in zip(status.pairs, rows):
+        lines += [row, *(f"      {limit}" for limit in pair.limits)]
     if not status.pairs:
         lines.append("  none in this process")
     if status.candidates:

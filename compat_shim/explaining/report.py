@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from compat_shim.out_variant.waiting import Waiting
 
+from compat_shim.out_variant import kernels
+
 SCHEMA_VERSION = 1
 
 # What a user can change about each decline (the names of compat_shim.out_variant.lowering.decide.Decline).
@@ -17,8 +19,7 @@ ADVICE = {
     "CUSTOM_CODEGEN": "nothing: whoever registered the codegen decides what is emitted",
     "EFFECTS": "nothing: torch keeps the order of effects by its own kernel",
     "UNSEEN": "nothing: the next graph that is compiled lowers it; or import the library before the first",
-    "NO_KERNEL": "register the out variant's kernel for the device too",
-    "GENERIC_KERNEL": "register the out variant's own kernel for the device, or pair the two by register_out_variant",
+    **kernels.REMEDIES,
     "DATA_DEPENDENT": "nothing, unless the size can be told from the inputs' sizes in the fake kernel",
     "NOT_TENSORS": "let the fake kernel return one Tensor for each out argument",
     "LAYOUT": "return plain strided tensors (not sparse, quantized, conjugated or on meta)",

@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from compat_shim.out_variant import marks, names, pairing
+from compat_shim.out_variant import kernels, marks, names, pairing
 from compat_shim.out_variant import schema as schemas
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class Candidate:
     Attributes:
         op, schema: the overload's name and schema.
         taken: how it is paired with the functional op: ``"tag"``, ``"namespace"``, ``"registered"``, or ``""``.
-        reasons: why it is not taken; empty if it is.
+        reasons: why it is not taken, or on which devices it is taken and yet not called.
     """
 
     op: str
@@ -43,13 +43,20 @@ def candidates(op: OpOverload) -> list[Candidate]:
         op: a functional overload, for example ``torch.ops.ns.op.default``.
     """
     pair = pairing.find_pair(op)
-    found = [] if pair is None else [Candidate(pair.out.name(), str(pair.out._schema), pair.source, ())]
+    found = []
+    if pair is not None:
+        found.append(Candidate(pair.out.name(), str(pair.out._schema), pair.source, limits(pair)))
     base = op._schema.name
     for schema in (*writing(base), *writing(f"{base}_out")):
         name = names.of_schema(schema)
         if pair is None or name != pair.out.name():
             found.append(Candidate(name, str(schema), "", tuple(_why_not(op, pair, schema))))
     return found
+
+
+def limits(pair: pairing.Pair) -> tuple[str, ...]:
+    """On which devices calls of the pair are not lowered for want of a fitting kernel, and what to do."""
+    return tuple(kernels.limits(pair.functional.name(), pair.out.name(), pair.source))
 
 
 def not_taken() -> Iterator[tuple[str, Candidate]]:

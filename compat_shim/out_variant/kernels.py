@@ -1,8 +1,11 @@
-"""What kind of kernel an overload has for a device: one of its own, a composite one, or none."""
+"""What kernels the overloads of a pair have for a device, and whether they let the one stand for the other."""
 
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterator
+
+from compat_shim.out_variant import registry
 
 DEVICES = ("cpu", "cuda", "xpu", "mps", "hpu", "mtia", "privateuseone")
 
@@ -14,6 +17,98 @@ class Kind(enum.Enum):
     COMPOSITE = "composite"
     DEFAULT = "default"  # a custom_op's: registered as a composite one, but it is the author's own
     OWN = "own"
+
+
+class Unfit(enum.Enum):
+    """Why a pair's out variant is not called on a device. The value says it in words."""
+
+    NO_KERNEL = "the out variant has no kernel for the device, and the functional op has one"
+    GENERIC_KERNEL = "the out variant has a composite kernel only, and the functional op one of its own for the device"
+    EXCHANGED = "the functional op's kernel for the device was exchanged after the out variant had got its own"
+
+
+REMEDIES = {
+    "NO_KERNEL": "register the out variant's kernel for the device too",
+    "GENERIC_KERNEL": "register the out variant's own kernel for the device, or pair the two by register_out_variant",
+    "EXCHANGED": "register the out variant's kernel for the device anew, or pair the two by register_out_variant",
+}
+
+
+def unfit(functional: str, out: str, device: str, source: str) -> Unfit | None:
+    """Why calls of a functional op on a device are not lowered to its out variant, as far as kernels go.
+
+    Args:
+        functional, out: the names of the overloads.
+        device: the type, ``"cuda"``.
+        source: how they were paired; ``"registered"`` is the user's word, which goes before kinds and moments.
+    """
+    mine, theirs = kind(functional, device), kind(out, device)
+    if theirs is Kind.NONE and mine is not Kind.NONE:
+        return Unfit.NO_KERNEL
+    if source == "registered":
+        return None
+    if mine is Kind.OWN and theirs is Kind.COMPOSITE:
+        return Unfit.GENERIC_KERNEL
+    return Unfit.EXCHANGED if exchanged(functional, out, device) else None
+
+
+def exchanged(functional: str, out: str, device: str) -> bool:
+    """Whether eager code runs a kernel that the out variant's was not made for.
+
+    The rule: the kernel that calls of the functional op run on the device *took the place of another one*
+    (of the same key, or of a composite or default one), and did so *after* the kernel was registered that
+    calls of the out variant run there. So
+
+    - the first kernel for a device is no exchange, whichever of the two ops got its own first;
+    - a default kernel and one for the device that were both registered before the out variant's are none;
+    - registering the out variant's kernel after the exchange makes the pair good again;
+    - so does the end of the library that brought the exchange;
+    - while ``set_kernel_enabled`` switches a custom_op's kernel off, the op's first function stands in its place.
+
+    What cannot be told from an exchange is one: an op with a default kernel that gets its first own kernel for
+    a device after the out variant's. Kernels that C++ or an inactive shim's process registered are unseen: they
+    exchange nothing, and count as registered before all others.
+    """
+    if _is_switched_off(functional, device):
+        return True
+    if not registry.was_exchanged(functional):
+        return False
+    moment, exchange = registry.kernel(functional, _serving_key(functional, device))
+    return exchange and moment > registry.kernel(out, _serving_key(out, device))[0]
+
+
+def _is_switched_off(name: str, device: str) -> bool:
+    import torch
+
+    definition = torch._library.custom_ops.OPDEFS.get(name)
+    switched_off = getattr(definition, "_disabled_kernel", ())
+    return bool(switched_off) and (device if device in definition._backend_fns else None) in switched_off
+
+
+def _serving_key(name: str, device: str) -> str:
+    """The dispatch key of the kernel that calls on the device run; empty if there is none."""
+    import torch
+
+    for key in (torch._C._dispatch_key_for_device(device), *registry.COMPOSITE_KEYS):
+        if torch._C._dispatch_has_kernel_for_dispatch_key(name, key):
+            return str(key)
+    return ""
+
+
+def limits(functional: str, out: str, source: str) -> Iterator[str]:
+    """On which devices calls of a pair are not lowered, why, and what changes that: one line a reason.
+
+    A device for which both ops have nothing but composite kernels, or none, is not meant.
+    """
+    found: dict[Unfit, list[str]] = {}
+    for device in DEVICES:
+        why = unfit(functional, out, device, source)
+        if why is Unfit.NO_KERNEL and kind(functional, device) is not Kind.OWN:
+            continue
+        if why is not None:
+            found.setdefault(why, []).append(device)
+    for why, devices in found.items():
+        yield f"not on {', '.join(devices)}: {why.value}; {REMEDIES[why.name]}"
 
 
 def kind(name: str, device: str) -> Kind:
@@ -32,6 +127,11 @@ def kind(name: str, device: str) -> Kind:
     if torch._C._dispatch_has_kernel_for_dispatch_key(name, key):
         return Kind.OWN
     return Kind.DEFAULT if name in torch._library.custom_ops.OPDEFS else Kind.COMPOSITE
+
+
+def exchanges(functional: str, out: str) -> str:
+    """The devices on which the functional op's kernel was exchanged, for the cache key; empty for most pairs."""
+    return " ".join(device for device in DEVICES if exchanged(functional, out, device))
 
 
 def kinds(name: str) -> str:

@@ -63,6 +63,8 @@ class NamespaceReport:
         already: the pairs that there were before.
         refused: functional op, the op whose name says that it is the out variant, and why it is not.
         ops: how many overloads the namespace has.
+        limited: of the pairs, those of which calls are not lowered on some devices: functional op, out variant,
+            and on which, why, and what to do.
     """
 
     namespace: str
@@ -70,6 +72,7 @@ class NamespaceReport:
     already: tuple[tuple[str, str], ...]
     refused: tuple[tuple[str, str, str], ...]
     ops: int = 0
+    limited: tuple[tuple[str, str, str], ...] = ()
 
     def __str__(self) -> str:
         if not self.ops:
@@ -77,6 +80,7 @@ class NamespaceReport:
         lines = [f"{self.namespace}: {len(self.paired)} paired, {len(self.refused)} refused"]
         lines += [f"  paired   {functional} => {out}" for functional, out in self.paired]
         lines += [f"  already  {functional} => {out}" for functional, out in self.already]
+        lines += [f"  limited  {functional} => {out}: {why}" for functional, out, why in self.limited]
         lines += [f"  refused  {functional} => {out}: {why}" for functional, out, why in self.refused]
         return "\n".join(lines)
 
@@ -125,7 +129,10 @@ def pair_namespace(namespace: str) -> NamespaceReport:
             refused += [
                 (name, out, "; ".join(reasons)) for out, reasons in candidates.refusals(schema, (open_to, flat))
             ]
-    return NamespaceReport(namespace, tuple(paired), tuple(already), tuple(refused), len(all_names))
+    limited = [(*pair, why) for pair in (*paired, *already) for why in _limits(pair[0])]
+    return NamespaceReport(
+        namespace, tuple(paired), tuple(already), tuple(refused), len(all_names), limited=tuple(limited)
+    )
 
 
 def _all_names(namespace: str) -> list[str]:
@@ -143,6 +150,12 @@ def _known(base: str) -> dict[str, str]:
         if pair is not None:
             found[pair.functional.name()] = pair.out.name()
     return found
+
+
+def _limits(functional: str) -> tuple[str, ...]:
+    op = names.find(functional)
+    pair = None if op is None else pairing.find_pair(op)
+    return () if pair is None else candidates.limits(pair)
 
 
 def _register(family: pairing.Family, paired: list[tuple[str, str]]) -> None:

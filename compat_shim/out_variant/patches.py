@@ -55,7 +55,33 @@ def _manual_too(original: Callable[..., Any]) -> Callable[..., Any]:
     return lookup_manual_out_variant
 
 
+def _registry(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    def make(original: Callable[..., Any]) -> Callable[..., Any]:
+        from compat_shim.out_variant import registry
+
+        wrap = getattr(registry, name)
+        return wrap(original)
+
+    return make
+
+
 DISCOVERY = (
+    *(
+        Wrap(
+            id=id,
+            target=target,
+            make=_registry(make),
+            relies_on=("torch.library:Library._destroy",),
+            why="an out variant must not stand for a functional op whose kernel was exchanged after its own was"
+            " registered, and torch keeps no record of when",
+            upstream="no release of torch has such a record",
+            ends_with="no release: torch's own lowering does not ask",
+        )
+        for id, target, make in (
+            ("impl", "torch.library:Library.impl", "wrap_impl"),
+            ("register-kernel", "torch._library.custom_ops:CustomOpDef.register_kernel", "wrap_register_kernel"),
+        )
+    ),
     AddModule(
         id="module",
         target="torch._library:_out_variant",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import inspect
 import sys
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -189,6 +190,8 @@ class Wrap(Patch):
 
         for attribute in ("__name__", "__qualname__", "__module__", "__doc__"):
             setattr(replacement, attribute, getattr(original, attribute, None))
+        # Callers look for parameters that not every release has (``allow_override`` of Library.impl).
+        vars(replacement)["__signature__"] = inspect.signature(original)
         fingerprint.replaced[replacement] = original
         put, restore = _set(owner, name, descriptor(replacement) if descriptor else replacement)
 

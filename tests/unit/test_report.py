@@ -154,7 +154,7 @@ def test_the_text_shows_pairs_misfits_and_foreign_patches_in_aligned_columns(rep
         environment={"COMPAT_SHIM": "auto"},
         cache_salt="0123",
         pairs=(
-            inspection.PairStatus("ns::f", "ns::f.out", "tag"),
+            inspection.PairStatus("ns::f", "ns::f.out", "tag", ("not on cpu: this; do that",)),
             inspection.PairStatus("ns::a_long_name", "ns::g", "registered"),
         ),
         candidates=(inspection.CandidateStatus("ns::h", "ns::h.out", ("input 'x' is missing",)),),
@@ -166,6 +166,7 @@ def test_the_text_shows_pairs_misfits_and_foreign_patches_in_aligned_columns(rep
     assert lines[lines.index("pairs") :] == [
         "pairs",
         "  ns::f           ns::f.out    tag",
+        "      not on cpu: this; do that",
         "  ns::a_long_name ns::g        registered",
         "",
         "tagged, but in no pair",

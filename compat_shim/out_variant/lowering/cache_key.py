@@ -33,8 +33,9 @@ def salt() -> str:
 
 def _describe(pair: pairing.Pair) -> str:
     """A pair and the kernels that the decision looks at: a process that lacks one must not load the code."""
-    kinds = (kernels.kinds(op.name()) for op in (pair.functional, pair.out))
-    return f"{pair.describe()} [{'] ['.join(kinds)}]"
+    functional, out = pair.functional.name(), pair.out.name()
+    exchanges = "" if pair.source == "registered" else kernels.exchanges(functional, out)
+    return f"{pair.describe()} [{kernels.kinds(functional)}] [{kernels.kinds(out)}] [{exchanges}]"
 
 
 def wrap_hash_details(original: Callable[..., None]) -> Callable[..., None]:

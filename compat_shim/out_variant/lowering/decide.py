@@ -24,8 +24,9 @@ class Decline(enum.Enum):
     CUSTOM_CODEGEN = "the op has a custom wrapper codegen"
     EFFECTS = "the op is called for an effect, whose order hangs on torch's own kernel"
     UNSEEN = "the out variant was registered unseen (no torch.library, no import), and the cache key lacks it"
-    NO_KERNEL = "the out variant has no kernel for the device, and the functional op has one"
-    GENERIC_KERNEL = "the out variant has a composite kernel only, and the functional op one of its own for the device"
+    NO_KERNEL = kernels.Unfit.NO_KERNEL.value
+    GENERIC_KERNEL = kernels.Unfit.GENERIC_KERNEL.value
+    EXCHANGED = kernels.Unfit.EXCHANGED.value
     DATA_DEPENDENT = "the size of an output depends on data"
     NOT_TENSORS = "the fake kernel returns something other than one Tensor for each out argument"
     LAYOUT = "an output is not a plain strided tensor"
@@ -56,12 +57,9 @@ def before_fake(pair: Pair, device: torch.device | None) -> Decline | None:
     if pair.source == "tag" and listing.missed(pair.out.name()):
         return Decline.UNSEEN  # the next graph's key will have it
     if device is not None:
-        functional, out = kernels.kind(pair.functional.name(), device.type), kernels.kind(pair.out.name(), device.type)
-        if out is kernels.Kind.NONE and functional is not kernels.Kind.NONE:
-            return Decline.NO_KERNEL
-        # An explicit pair is the user's word.
-        if pair.source != "registered" and functional is kernels.Kind.OWN and out is kernels.Kind.COMPOSITE:
-            return Decline.GENERIC_KERNEL
+        unfit = kernels.unfit(pair.functional.name(), pair.out.name(), device.type, pair.source)
+        if unfit is not None:
+            return Decline[unfit.name]
     return None
 
 

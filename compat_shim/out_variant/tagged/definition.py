@@ -17,6 +17,7 @@ from torch._library import autograd, utils
 from torch._library.custom_ops import CustomOpDef
 from torch.utils._pytree import tree_leaves
 
+from compat_shim.out_variant import registry
 from compat_shim.out_variant import schema as schemas
 from compat_shim.out_variant.tagged.custom_op import refuse_autograd
 
@@ -89,6 +90,7 @@ class WritingOpDef(CustomOpDef):
         # What OpOverload.redispatch() calls, whose own argument is named keyset.
         return self._opoverload._handle.redispatch_boxed(keyset, *args, **kwargs)
 
+    @registry.wrap_register_kernel
     def register_kernel(self, device_types: Any, fn: Callable[..., Any] | None = None, /) -> Any:
         """As the base's; the kernel must return the tensors that it writes to."""
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import sys
 from collections.abc import Callable
 from types import ModuleType
@@ -68,10 +69,12 @@ def test_bindings_of_a_wrapped_function_in_other_modules_are_replaced_and_put_ba
     assert other.plain is theirs
 
 
-def test_a_wrapper_carries_the_names_of_the_original_but_not_its_wrapped_mark(bench: Bench) -> None:
-    module = bench.load("lib_a", 'def plain(x):\n    "Text."\n    return [x]\n')
+def test_a_wrapper_carries_names_and_signature_of_the_original_but_not_its_wrapped_mark(bench: Bench) -> None:
+    module = bench.load("lib_a", 'def plain(x, *, more=()):\n    "Text."\n    return [x]\n')
+    signature = inspect.signature(module.plain)
     undo = wrap("lib_a:plain").apply()
     assert (module.plain.__name__, module.plain.__module__, module.plain.__doc__) == ("plain", "lib_a", "Text.")
+    assert inspect.signature(module.plain) == signature
     assert not hasattr(module.plain, "__wrapped__")
     undo()
 
