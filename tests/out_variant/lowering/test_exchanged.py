@@ -202,6 +202,7 @@ def test_an_exchanged_kernel_is_called_and_every_report_says_why_and_what_to_do(
     def graph(x: torch.Tensor) -> list[torch.Tensor]:
         return [getattr(namespace, name)(x) for name in every]
 
+    counters.clear()
     compiled_before = torch.compile(graph, fullgraph=True)
     before = compiled_before(x)
     salts = [cache_key.salt()]
