@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from compat_shim.out_variant import registry
 
-DEVICES = ("cpu", "cuda", "xpu", "mps", "hpu", "mtia", "privateuseone")
+# What torch was built for, as torch._C says it.
+_BUILT_FOR = {"cuda": "_has_cuda", "xpu": "_has_xpu", "mps": "_has_mps"}
 
 
 class Kind(enum.Enum):
@@ -101,14 +102,14 @@ def limits(functional: str, out: str, source: str) -> Iterator[str]:
     A device for which both ops have nothing but composite kernels, or none, is not meant.
     """
     found: dict[Unfit, list[str]] = {}
-    for device in DEVICES:
+    for device in devices():
         why = unfit(functional, out, device, source)
         if why is Unfit.NO_KERNEL and kind(functional, device) is not Kind.OWN:
             continue
         if why is not None:
             found.setdefault(why, []).append(device)
-    for why, devices in found.items():
-        yield f"not on {', '.join(devices)}: {why.value}; {REMEDIES[why.name]}"
+    for why, where in found.items():
+        yield f"not on {', '.join(where)}: {why.value}; {REMEDIES[why.name]}"
 
 
 def kind(name: str, device: str) -> Kind:
@@ -129,12 +130,25 @@ def kind(name: str, device: str) -> Kind:
     return Kind.DEFAULT if name in torch._library.custom_ops.OPDEFS else Kind.COMPOSITE
 
 
-def exchanges(functional: str, out: str) -> str:
+def devices() -> list[str]:
+    """The types of device that this process may compile for: the others' kernels decide nothing.
+
+    Each costs a pair some calls into the dispatcher for every graph, in the cache key.
+    """
+    import torch
+
+    found = [device for device, has in _BUILT_FOR.items() if getattr(torch._C, has, False)]
+    if not found:  # asked in a build for CUDA, it would initialise the driver, which no fork survives
+        found.append(torch._C._get_accelerator().type)
+    return list(dict.fromkeys(["cpu", *found, torch._C._get_privateuse1_backend_name()]))
+
+
+def exchanges(functional: str, out: str, devices: Iterable[str]) -> str:
     """The devices on which the functional op's kernel was exchanged, for the cache key; empty for most pairs."""
-    return " ".join(device for device in DEVICES if exchanged(functional, out, device))
+    return " ".join(device for device in devices if exchanged(functional, out, device))
 
 
-def kinds(name: str) -> str:
+def kinds(name: str, devices: Iterable[str]) -> str:
     """The kinds of kernels that the overload has, for the cache key: ``cpu=own cuda=composite``."""
-    found = ((device, kind(name, device)) for device in DEVICES)
+    found = ((device, kind(name, device)) for device in devices)
     return " ".join(f"{device}={which.value}" for device, which in found if which is not Kind.NONE)

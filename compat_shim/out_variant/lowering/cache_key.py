@@ -26,16 +26,17 @@ CODEGEN_VERSION = 5
 
 def salt() -> str:
     """The part of the key: equal in two processes that lower every op alike."""
-    pairs = sorted(_describe(pair) for pair in pairing.all_pairs())
+    devices = kernels.devices()
+    pairs = sorted(_describe(pair, devices) for pair in pairing.all_pairs())
     text = "\n".join([VERSION, str(CODEGEN_VERSION), f"check={current_settings().check}", *pairs])
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _describe(pair: pairing.Pair) -> str:
+def _describe(pair: pairing.Pair, devices: list[str]) -> str:
     """A pair and the kernels that the decision looks at: a process that lacks one must not load the code."""
     functional, out = pair.functional.name(), pair.out.name()
-    exchanges = "" if pair.source == "registered" else kernels.exchanges(functional, out)
-    return f"{pair.describe()} [{kernels.kinds(functional)}] [{kernels.kinds(out)}] [{exchanges}]"
+    exchanges = "" if pair.source == "registered" else kernels.exchanges(functional, out, devices)
+    return f"{pair.describe()} [{kernels.kinds(functional, devices)}] [{kernels.kinds(out, devices)}] [{exchanges}]"
 
 
 def wrap_hash_details(original: Callable[..., None]) -> Callable[..., None]:

@@ -151,7 +151,7 @@ def test_a_kernel_that_is_switched_off_has_its_place_taken_by_the_op_s_first(lib
 
     with ops.custom["f"].set_kernel_enabled("cpu", False):
         assert ops.unfit() is Unfit.EXCHANGED
-        assert kernels.exchanges(*ops.names.values()) == "cpu"
+        assert kernels.exchanges(*ops.names.values(), kernels.devices()) == "cpu"
         assert ops.unfit("registered") is None
     assert ops.unfit() is None
 
