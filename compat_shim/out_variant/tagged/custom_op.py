@@ -56,12 +56,15 @@ def _define_writing(
     inferred = schema is None
     if schema is None:
         schema = torch.library.infer_schema(function, mutates_args=mutates_args, tags=tags)
-    namespace, _, op_name = name.partition("::")
+    namespace, op_name = name.split("::")
     definition = WritingOpDef(namespace, op_name, schema, function, tags)
-    written = {argument.name for argument in schemas.out_arguments(definition._opoverload._schema)}
+    written = set(schemas.out_names(definition._opoverload._schema))
     if not inferred and written != set(mutates_args):
+        # torch's own words, to the letter.
         raise ValueError(
-            f"{name}: mutates_args={mutates_args} does not match schema={schema!r}, which writes to {written}"
+            f"Attempted to create a custom op with `mutates_args={mutates_args}` and `schema={schema}. The schema"
+            f" suggests that the op mutates {written}which is different from what was provided to us in"
+            " `mutates_args`. Please make these consistent."
         )
     definition.register_kernel(device_types)(function)
     return definition
@@ -75,7 +78,7 @@ def wrap_register_autograd(original: Callable[..., Any]) -> Callable[..., Any]:
 
         if isinstance(op, (str, torch._ops.OpOverload)):
             overload = torch._library.utils.lookup_op(op) if isinstance(op, str) else op
-            refuse_autograd(overload, overload)
+            refuse_autograd(overload, torch._library.custom_ops._maybe_get_opdef(op) or overload)
         return original(op, *args, **kwargs)
 
     return register_autograd

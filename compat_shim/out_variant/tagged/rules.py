@@ -31,8 +31,11 @@ def check(text: Any, tags: tuple[Any, ...]) -> None:
         if one in tags:
             schema = torch._C.parse_schema(text) if isinstance(text, str) else text
             for problem in rules[one](schema):
-                raise ValueError(f"{problem}. Got: {schema}")
+                hint = "" if schema.returns or one != torch.Tag.out else _RETURNS_NOTHING
+                raise ValueError(f"{problem}. Got: {schema}{hint}")
 
+
+_RETURNS_NOTHING = "\ntorch.Tag.out_variant or compat_shim.register_out_variant take an op that returns nothing"
 
 # The messages begin with torch 2.13's own, word for word: code may look for them.
 
@@ -54,8 +57,7 @@ def _out_problems(schema: Any) -> Iterator[str]:
     if len(schema.returns) != len(outs):
         yield (
             f"{start} must return all mutable arguments"
-            f" (got {len(outs)} mutable args but {len(schema.returns)} returns)."
-            " torch.Tag.out_variant or compat_shim.register_out_variant take one that returns nothing"
+            f" (got {len(outs)} mutable args but {len(schema.returns)} returns)"
         )
     for index, (returned, argument) in enumerate(zip(schema.returns, outs)):
         alias, wanted = returned.alias_info, argument.alias_info.before_set
