@@ -236,6 +236,9 @@ def status() -> "Status":
 
 
 def may_come(feature: str) -> bool:
-    """Whether a feature is there, or still waits for the modules that it needs."""
+    """Whether a feature is there, or still waits for the modules that it needs.
+
+    As it is now: what somebody has replaced since it was applied is not there.
+    """
     engine = _owner().engine
-    return engine is not None and engine.plans[feature].finding.verdict.name in ("APPLIED", "NATIVE", "PENDING")
+    return engine is not None and engine.plans[feature].now()[0].verdict.name in ("APPLIED", "NATIVE", "PENDING")

@@ -50,6 +50,7 @@ class WritingOpDef(CustomOpDef):
         self._is_out = torch.Tag.out in self._writing_tags
         self._out_kwarg_names = tuple(argument.name for argument in outs if argument.kwarg_only)
         self._lib._register_fake(self._name, self._fake, _stacklevel=5)
+        # This one takes no keyword-only argument called keyset, in torch 2.13 to 2.15 neither.
         in_autograd = autograd.make_autograd_impl(self._opoverload, self)
         if self._is_out:
             in_autograd = self._refuse_grad

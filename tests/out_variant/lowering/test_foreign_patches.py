@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import functools
 import logging
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -14,9 +15,11 @@ import torch
 from checks import compile_and_compare, poisoned_allocations
 from quantization import chain, quantize_ops
 from torch._dynamo.utils import counters
+from torch._higher_order_ops import auto_functionalize
 from torch._inductor import config
 from torch._inductor.codegen.wrapper import PythonWrapperCodegen
 from torch._inductor.graph import GraphLowering
+from torch._inductor.ir import FallbackKernel
 from torch._inductor.scheduler import Scheduler
 
 import compat_shim
@@ -91,3 +94,22 @@ def test_a_function_that_the_lowering_relies_on_and_another_project_replaced_kee
     assert len(warnings) == 1
     compat_shim.activate()
     assert lowering() == "APPLIED"
+
+
+def test_direct_calls_are_left_to_torch_where_create_is_somebody_else_s(library: Any) -> None:
+    library.define("op.out(Tensor x, *, Tensor(a!) out) -> Tensor(a!)")
+    op = getattr(torch.ops, library.ns).op.out
+    compat_shim.tag_out(op)
+    ours = vars(FallbackKernel)["create"]
+
+    @functools.wraps(ours.__func__)
+    def around(*args: Any, **kwargs: Any) -> Any:
+        return ours.__func__(*args, **kwargs)
+
+    assert auto_functionalize.can_auto_functionalize(op)
+    with mock.patch.object(FallbackKernel, "create", classmethod(around)):
+        assert auto_functionalize.can_auto_functionalize(op)
+    # Without ours, the results of such a call are buffers of their own: wrong numbers.
+    with mock.patch.object(FallbackKernel, "create", classmethod(lambda cls, *args, **kwargs: None)):
+        assert not auto_functionalize.can_auto_functionalize(op)
+    assert auto_functionalize.can_auto_functionalize(op)
