@@ -16,7 +16,7 @@ from torch._inductor.codegen.wrapper import PythonWrapperCodegen
 from torch._inductor.virtualized import V
 
 from compat_shim import shim
-from compat_shim.out_variant.lowering import fx, releases
+from compat_shim.out_variant.lowering import asserts, fx, releases
 
 _CHECKED = "compat_shim_checked"
 # Calls of one overload in a graph from which on a variable for it is worth a line. A graph of fewer
@@ -31,6 +31,7 @@ class ExternKernelMultiOutLine(releases.WrapperLine):
     wrapper: Any
     node: Any
     name: str
+    asserts: list[str]
 
     def codegen(self, code: Any) -> None:
         for text in self.texts():
@@ -41,8 +42,8 @@ class ExternKernelMultiOutLine(releases.WrapperLine):
         return lambda line: fx.call(converter, line.node)
 
     def texts(self) -> list[str]:
-        """The call, then the hook that torch has after its own kernel (``generate_intermediate_hooks``)."""
-        texts = [self.text()]
+        """The call, then what torch has after its own kernel: asserts and ``generate_intermediate_hooks``."""
+        texts = [self.text(), *self.asserts]
         first, *others = self.node.out_buffers
         origin = first.get_origin_node()
         # Torch has none after a kernel of several outputs.
@@ -66,7 +67,7 @@ def generate_extern_kernel_multi_out(wrapper: Any, node: Any) -> None:
         name = _CHECKED
     else:
         name = _name(wrapper, node)
-    releases.emit(wrapper, ExternKernelMultiOutLine(wrapper, node, name))
+    releases.emit(wrapper, ExternKernelMultiOutLine(wrapper, node, name, asserts.texts(wrapper, node)))
 
 
 def _name(wrapper: Any, node: Any) -> str:

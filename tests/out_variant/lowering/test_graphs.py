@@ -71,8 +71,9 @@ def test_a_mixed_chain_equals_eager_under_every_configuration_of_the_planner(
     one: Ops, two: Ops, settings: dict[str, Any]
 ) -> None:
     with config.patch(settings), torch.no_grad(), poisoned_allocations():
-        compile_and_compare(mixed(one, two), torch.randn(8, 8))
+        code = compile_and_compare(mixed(one, two), torch.randn(8, 8))
     assert counters["compat_shim"]["lowered"] == 10
+    assert ("compat_shim_first" in code) == settings.get("size_asserts", True)
 
 
 def test_a_buffer_is_reused_as_often_as_in_the_same_graph_of_aten_ops() -> None:
@@ -104,7 +105,7 @@ def _allocations(code: str) -> int:
     return code.partition("def call(")[2].count("= empty_strided_cpu(")
 
 
-def test_a_call_is_one_line_with_no_assertion_of_what_inductor_allocated(two: Ops) -> None:
+def test_a_call_is_one_line_and_one_for_each_out_buffer_s_assert(two: Ops) -> None:
     code = compile_and_compare(lambda x: two.functional(x), torch.randn(4, 6))
     body = code.partition("def call(")[2].partition("\nrunner")[0]
     lines = [line.strip() for line in body.splitlines() if "buf" in line and not line.strip().startswith("#")]
@@ -112,6 +113,8 @@ def test_a_call_is_one_line_with_no_assertion_of_what_inductor_allocated(two: Op
         "buf1",
         "buf2",
         f"torch.ops.{two.namespace}.g.out",
+        "if compat_shim_first_call[0]: compat_shim_first_call[0]",
+        "if compat_shim_first_call[1]: compat_shim_first_call[1]",
         "return",
     ]
 
