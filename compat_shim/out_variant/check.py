@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import collections
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
-from torch.utils._pytree import tree_leaves, tree_map
+from torch._ops import OpOverload, OpOverloadPacket
+from torch.utils._pytree import tree_map
 
-from compat_shim.out_variant import pairing
+from compat_shim import shim
+from compat_shim.out_variant import comparing, names, pairing
 from compat_shim.out_variant import schema as schemas
+from compat_shim.patching import log
 from compat_shim.patching.errors import KernelContractError
-
-if TYPE_CHECKING:
-    from torch._ops import OpOverload
 
 # How many calls of an out variant are compared in compiled code, under COMPAT_SHIM_CHECK=1.
 FIRST_CALLS = 3
@@ -42,37 +42,44 @@ def check_kernels(
         raise_exception: raise the first failure instead of returning it.
 
     Returns:
-        Name of a check → ``"SUCCESS"`` or the failure's message. The checks are ``"pair"`` (an out
-        variant is found), ``"fake"`` (the fake kernel foretells sizes, strides, dtypes and devices) and
-        ``"out"`` (the contract is kept and both kernels agree).
+        Name of a check → ``"SUCCESS"``, or what went wrong, also what a kernel raised. The checks are
+        ``"pair"`` (an out variant is found), ``"fake"`` (the fake kernel foretells sizes, strides, dtypes and
+        devices) and ``"out"`` (the contract is kept and both kernels agree); ``"functional"`` is there where
+        the functional op itself fails. An op that differs from itself is "not deterministic, not compared".
 
     Raises:
         KernelContractError: with ``raise_exception``; the message names the op and what differs.
+        TypeError: ``op`` is not an overload; the message names the overloads of a packet.
     """
+    _require_overload(op)
     kwargs = dict(kwargs or {})
     results: dict[str, str] = {}
 
     def run(name: str, check: Callable[[], Any]) -> Any:
+        results[name] = "SUCCESS"
         try:
-            value = check()
-        except KernelContractError as error:
+            return check()
+        except Exception as error:
             if raise_exception:
                 raise
-            results[name] = str(error)
+            is_ours = isinstance(error, KernelContractError)
+            results[name] = str(error) if is_ours else f"{type(error).__name__}: {error}"
             return None
-        results[name] = "SUCCESS"
-        return value
 
     pair = run("pair", lambda: _pair_of(op))
     if pair is None:
         return results
-    expected = _outputs(pair, op(*args, **kwargs))
-    run("fake", lambda: _compare_with_fake(pair, args, kwargs, expected))
+    given = pair.arguments_by_name(args, kwargs)
+    expected = run("functional", lambda: _outputs(pair, op(*comparing.copy_of(args), **comparing.copy_of(kwargs))))
+    if expected is None:
+        return results
+    del results["functional"]
+    run("fake", lambda: _compare_layouts(pair, given, _fakes(pair, args, kwargs), expected))
 
     def call_out() -> None:
-        given = pair.arguments_by_name(args, kwargs)
-        buffers = [torch.empty_strided(t.size(), t.stride(), dtype=t.dtype, device=t.device) for t in expected]
-        _call_and_compare(pair, {**given, **dict(zip(pair.out_names, buffers))})
+        buffers = [comparing.empty_like(tensor) for tensor in expected]
+        not_compared = _call_and_compare(pair, {**given, **dict(zip(pair.out_names, buffers))})[1]
+        results["out"] = not_compared or "SUCCESS"
 
     run("out", call_out)
     return results
@@ -90,12 +97,28 @@ def checked(functional: OpOverload, out: OpOverload, /, *args: Any, **kwargs: An
     if pair is None or pair.out != out or _compared[out.name()] >= FIRST_CALLS or _is_capturing():
         return out(*args, **kwargs)
     _compared[out.name()] += 1
-    return _call_and_compare(pair, schemas.by_name(out._schema.arguments, args, kwargs))
+    returned, not_compared = _call_and_compare(pair, schemas.by_name(out._schema.arguments, args, kwargs))
+    if not_compared:
+        log.warn(shim.current_settings(), not_compared)
+        _compared[out.name()] = FIRST_CALLS
+    return returned
 
 
 def _is_capturing() -> bool:
     # A CUDA graph takes no comparison: it would wait for the device.
     return torch.cuda.is_available() and torch.cuda.is_current_stream_capturing()
+
+
+def _require_overload(op: Any) -> None:
+    if isinstance(op, OpOverload):
+        return
+    if isinstance(op, OpOverloadPacket):
+        schemas_found = names.schemas_of(op._qualified_op_name)
+        found = [names.source(names.of_schema(schema)) for schema in schemas_found if not schema.is_mutable]
+        raise TypeError(
+            f"check_kernels takes an overload, not {op} with all of its overloads: pass {' or '.join(found)}"
+        )
+    raise TypeError(f"check_kernels takes an OpOverload such as torch.ops.ns.op.default, found {op!r}")
 
 
 def _pair_of(op: OpOverload) -> pairing.Pair:
@@ -115,55 +138,112 @@ def _outputs(pair: pairing.Pair, outputs: Any) -> list[torch.Tensor]:
     return found
 
 
-def _compare_with_fake(
-    pair: pairing.Pair, args: Sequence[Any], kwargs: dict[str, Any], expected: list[torch.Tensor]
-) -> None:
+def _fakes(pair: pairing.Pair, args: Sequence[Any], kwargs: dict[str, Any]) -> list[torch.Tensor]:
     from torch._subclasses.fake_tensor import FakeTensorMode
 
     with FakeTensorMode() as mode:
         convert = lambda value: mode.from_tensor(value) if isinstance(value, torch.Tensor) else value  # noqa: E731
-        fakes = _outputs(pair, pair.functional(*tree_map(convert, list(args)), **tree_map(convert, kwargs)))
-    for name, fake, real in zip(pair.out_names, fakes, expected):
-        for what in ("shape", "dtype", "device"):
-            if getattr(fake, what) != getattr(real, what):
-                raise KernelContractError(
-                    f"{pair.functional}: the fake kernel says {what} {getattr(fake, what)} for output {name!r}, the"
-                    f" kernel returned {getattr(real, what)}"
-                )
-        if real.numel() and fake.stride() != real.stride():
+        return _outputs(pair, pair.functional(*tree_map(convert, list(args)), **tree_map(convert, kwargs)))
+
+
+def _compare_layouts(
+    pair: pairing.Pair, inputs: dict[str, Any], promised: list[torch.Tensor], expected: list[torch.Tensor]
+) -> None:
+    """Compare what the fake kernel promised with what the functional op returned.
+
+    Args:
+        promised: tensors with the promised layout; in compiled code the out buffers, before the call.
+    """
+    for name, fake, real in zip(pair.out_names, promised, expected):
+        what = comparing.other_layout(fake, real)
+        if what:
+            said, found = (tensor.stride() if what == "stride" else getattr(tensor, what) for tensor in (fake, real))
             raise KernelContractError(
-                f"{pair.functional}: the fake kernel says strides {fake.stride()} for output {name!r}, the kernel"
-                f" returned {real.stride()}"
+                f"{pair.functional}: the fake kernel says {'strides' if what == 'stride' else what} {said} for output"
+                f" {name!r}, the functional kernel returned {found}; {_culprit(pair, inputs, promised, expected)}"
             )
 
 
-def _call_and_compare(pair: pairing.Pair, arguments: dict[str, Any]) -> Any:
-    """Call both kernels with the same inputs and random state, compare; returns the out variant's result."""
+def _culprit(
+    pair: pairing.Pair, inputs: dict[str, Any], promised: list[torch.Tensor], expected: list[torch.Tensor]
+) -> str:
+    """Which of fake, functional and out kernel is wrong: the one that the other two contradict."""
+    takes_promised = _written(pair, inputs, promised) is not None
+    written = _written(pair, inputs, expected)
+    if written is None or any(map(comparing.difference, written, expected)):
+        if takes_promised:
+            return f"the out kernel agrees with the fake kernel: the functional kernel is wrong ({pair.functional})"
+        return f"the out kernel agrees with neither ({pair.out})"
+    # A kernel may broadcast into a larger buffer, so what it takes tells nothing where the sizes differ.
+    if takes_promised and all(fake.shape == real.shape for fake, real in zip(promised, expected)):
+        return "the out kernel takes either: the fake or the functional kernel is wrong"
+    return "the out kernel agrees with the functional kernel: the fake kernel is wrong"
+
+
+def _written(pair: pairing.Pair, inputs: dict[str, Any], layouts: list[torch.Tensor]) -> list[torch.Tensor] | None:
+    """What the out kernel writes to buffers with these layouts; None if it does not take them."""
+    buffers = [comparing.empty_like(layout) for layout in layouts]
+    places = [comparing.place(buffer) for buffer in buffers]
+    for buffer in buffers:
+        comparing.poison(buffer)
+    with torch.no_grad(), _same_random_numbers(inputs):
+        try:
+            pair.out(**comparing.copy_of(inputs), **dict(zip(pair.out_names, buffers)))
+        except Exception:
+            return None
+    return buffers if [comparing.place(buffer) for buffer in buffers] == places else None
+
+
+def _same_random_numbers(inputs: dict[str, Any]) -> Any:
+    """Leaves the state of torch's generators as it was."""
+    return torch.random.fork_rng(sorted({t.device.index for t in comparing.tensors(inputs) if t.is_cuda}))
+
+
+def _functional(pair: pairing.Pair, inputs: dict[str, Any]) -> list[torch.Tensor]:
+    with torch.no_grad(), _same_random_numbers(inputs):
+        return _outputs(pair, pair.functional(**inputs))
+
+
+def _call_and_compare(pair: pairing.Pair, arguments: dict[str, Any]) -> tuple[Any, str]:
+    """Call both kernels with the same inputs and random state, and compare.
+
+    Returns:
+        The out variant's result; and why values were not compared, or nothing.
+    """
     buffers = {name: arguments[name] for name in pair.out_names}
     inputs = {name: value for name, value in arguments.items() if name not in buffers}
-    devices = sorted({t.device.index for t in tree_leaves(arguments) if isinstance(t, torch.Tensor) and t.is_cuda})
-    with torch.no_grad(), torch.random.fork_rng(devices):
-        expected = _outputs(pair, pair.functional(**inputs))
-    before = tree_map(lambda value: value.clone() if isinstance(value, torch.Tensor) else value, inputs)
-    places = {name: _place(buffer) for name, buffer in buffers.items()}
+    expected = _functional(pair, inputs)
+    _compare_layouts(pair, inputs, list(buffers.values()), expected)
+    before = comparing.copy_of(inputs)
+    places = {name: comparing.place(buffer) for name, buffer in buffers.items()}
     for buffer in buffers.values():
-        _poison(buffer)
+        comparing.poison(buffer)
 
     with torch.no_grad():
         returned = pair.out(**arguments)
 
     for name, buffer in buffers.items():
-        if _place(buffer) != places[name]:
-            raise _broken(pair, f"it moved or resized its out buffer {name!r} from {places[name]} to {_place(buffer)}")
+        place = comparing.place(buffer)
+        if place != places[name]:
+            raise _broken(pair, f"it moved or resized its out buffer {name!r} from {places[name]} to {place}")
     _compare_returned(pair, returned, list(buffers.values()))
+    not_compared = ""
     for (name, buffer), want in zip(buffers.items(), expected):
-        difference = _difference(buffer, want)
-        if difference:
-            raise _broken(pair, f"out buffer {name!r} differs from what {pair.functional} returns: {difference}")
+        difference = comparing.difference(buffer, want)
+        if difference and not not_compared:
+            if not _differs_from_itself(pair, before, expected):
+                raise _broken(pair, f"out buffer {name!r} differs from what {pair.functional} returns: {difference}")
+            not_compared = f"{pair.functional}: not deterministic, not compared with {pair.out}"
     for name, value in inputs.items():
-        if any(_difference(now, then) for now, then in zip(_tensors(value), _tensors(before[name]))):
+        if any(map(comparing.difference, comparing.tensors(value), comparing.tensors(before[name]))):
             raise _broken(pair, f"it wrote to its input {name!r}")
-    return returned
+    return returned, not_compared
+
+
+def _differs_from_itself(pair: pairing.Pair, inputs: dict[str, Any], expected: list[torch.Tensor]) -> bool:
+    """Whether the functional op, run twice more, returns something else: it draws numbers of its own, or counts."""
+    again = (_functional(pair, comparing.copy_of(inputs)) for _ in range(2))
+    return any(any(map(comparing.difference, outputs, expected)) for outputs in again)
 
 
 def _broken(pair: pairing.Pair, what: str) -> KernelContractError:
@@ -173,41 +253,10 @@ def _broken(pair: pairing.Pair, what: str) -> KernelContractError:
     )
 
 
-def _tensors(value: Any) -> list[torch.Tensor]:
-    return [leaf for leaf in tree_leaves(value) if isinstance(leaf, torch.Tensor)]
-
-
-def _place(tensor: torch.Tensor) -> tuple[Any, ...]:
-    return (tuple(tensor.shape), tensor.stride(), tensor.storage_offset(), tensor.dtype, tensor.data_ptr())
-
-
 def _compare_returned(pair: pairing.Pair, returned: Any, buffers: list[torch.Tensor]) -> None:
     if not pair.out._schema.returns:
         return
     found = list(returned) if isinstance(returned, (tuple, list)) else [returned]
     for name, value, buffer in zip(pair.out_names, found, buffers):
-        if value is not buffer and _place(value) != _place(buffer):
+        if value is not buffer and comparing.place(value) != comparing.place(buffer):
             raise _broken(pair, f"it returned another tensor than its out buffer {name!r}")
-
-
-def _poison(tensor: torch.Tensor) -> None:
-    """Fill a buffer with what a kernel hardly computes, so that an element left out shows."""
-    if tensor.dtype.is_floating_point and tensor.dtype.itemsize == 1:
-        tensor.view(torch.uint8).fill_(0xFF)
-    elif tensor.dtype.is_floating_point or tensor.dtype.is_complex:
-        tensor.fill_(float("nan"))
-    elif tensor.dtype is torch.bool:
-        tensor.fill_(True)
-    else:
-        tensor.fill_(torch.iinfo(tensor.dtype).max)
-
-
-def _difference(found: torch.Tensor, expected: torch.Tensor) -> str:
-    """In words, or nothing. Two kernels of one op may round differently: torch.testing's tolerances."""
-    if found.dtype.is_floating_point and found.dtype.itemsize == 1 and found.dtype == expected.dtype:
-        found, expected = found.float(), expected.float()
-    try:
-        torch.testing.assert_close(found, expected, equal_nan=True)
-    except AssertionError as error:
-        return " ".join(str(error).split())
-    return ""
