@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from compat_shim.patching import fingerprint
-from compat_shim.patching.patch import Finding, Patch, Undo, Verdict
+from compat_shim.patching.patch import Do, Finding, Patch, Undo, Verdict
 
 # Far from torch's own values (2.15 ends at 19), and part of every compiled C++ library that uses
 # them (include/compat_shim/out_tag.h): they must never change. The bytes spell "out", "out!", "inpl".
@@ -41,17 +41,21 @@ class AddTag(Patch):
             return Finding(Verdict.FOREIGN_PATCH, f"no member with value {value}", "one")
         return Finding(Verdict.APPLIED)
 
-    def apply(self) -> Undo:
+    def change(self) -> tuple[Do, Undo]:
         enum, name = fingerprint.find_owner(self.target)
         entries: dict[str, Any] = vars(enum)[_ENTRIES]
-        entries[name] = (enum(TAG_VALUES[name]), None)
-        setattr(enum, name, entries[name][0])
+        member = enum(TAG_VALUES[name])
+
+        def do() -> None:
+            entries[name] = (member, None)
+            setattr(enum, name, member)
 
         def undo() -> None:
             entries.pop(name, None)
-            delattr(enum, name)
+            if name in vars(enum):  # not so where an interrupt came between the two
+                delattr(enum, name)
 
-        return undo
+        return do, undo
 
 
 def out_tags() -> tuple[Any, ...]:

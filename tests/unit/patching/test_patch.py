@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import inspect
 import sys
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from compat_shim.out_variant.tag import TAG_VALUES, AddTag
 from compat_shim.patching.patch import Add, AddModule, Feature, Verdict
 
 from ..helpers import SOURCE, Bench, wrap
@@ -235,3 +237,35 @@ def test_undo_is_content_with_an_original_that_somebody_has_put_back(bench: Benc
     module.plain = before
     undo()
     assert module.plain is before
+
+
+ENUM = """
+class Kind(type):
+    def __setattr__(cls, name, value):
+        if interrupts:
+            raise KeyboardInterrupt(interrupts.pop())
+        super().__setattr__(name, value)
+
+
+class Tag(int, metaclass=Kind):
+    __members__ = {}
+
+
+type.__setattr__(Tag, "__entries", {})
+interrupts = []
+"""
+
+
+@pytest.mark.parametrize("interrupts", [0, 1])
+def test_a_tag_is_taken_away_however_far_an_interrupt_let_it_come(bench: Bench, interrupts: int) -> None:
+    module = bench.load("lib_a", ENUM)
+    before = dict(vars(module.Tag))
+    do, undo = AddTag("tag", "lib_a:Tag.out", "a test", "#1").change()
+    module.interrupts[:] = ["Ctrl-C"] * interrupts
+    with pytest.raises(KeyboardInterrupt) if interrupts else contextlib.nullcontext():
+        do()
+    entries = vars(module.Tag)["__entries"]
+    assert entries["out"][0] == TAG_VALUES["out"]
+    undo()
+    assert entries == {}
+    assert dict(vars(module.Tag)) == before
