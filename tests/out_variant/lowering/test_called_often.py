@@ -114,3 +114,22 @@ def test_an_op_that_went_away_is_an_error_and_no_crash(shared_kernels: None) -> 
         ops.destroy()
         with pytest.raises(AttributeError, match="f"):
             compiled(x)
+
+
+@pytest.mark.parametrize("calls", [1, 4])
+def test_compiled_code_names_the_out_overload_whose_library_alone_has_gone(shared_kernels: None, calls: int) -> None:
+    """A limit, which the README tells: stock's code runs. What is compiled after it calls the functional op."""
+    ops = define(ONE[0], None, scaled)
+    library = torch.library.Library(ops.namespace, "FRAGMENT")
+    library.define(ONE[1], tags=torch.Tag.out_variant)
+    library.impl("f.out", lambda x, s, *, out: torch.mul(x, s, out=out), "CPU")
+    x = torch.randn(4, 5)
+    expected = chain(ops, calls)(x)
+    with torch.no_grad():
+        compiled = torch.compile(chain(ops, calls), fullgraph=True)
+        assert same(compiled(x), expected)
+        library._destroy()
+        with pytest.raises(AttributeError, match="'out'"):
+            compiled(x)
+        torch._dynamo.reset()
+        assert same(compiled(x), expected)
