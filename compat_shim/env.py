@@ -34,7 +34,7 @@ NAMES = (MODE, FEATURES, LOG, CHECK, ROUTE)
 
 MODES = ("auto", "off", "strict")
 LOG_LEVELS = ("quiet", "warn", "debug")
-FEATURE_IDS = ("tag", "discovery", "lowering", "custom_op", "direct")
+FEATURE_IDS = ("tag", "discovery", "custom_op", "direct", "lowering")
 
 
 class Settings:

@@ -235,6 +235,12 @@ def status() -> "Status":
     return make_status(_owner())
 
 
+def verdicts() -> "dict[str, str]":
+    """The features with their verdicts, as they were decided; none while nothing is planned."""
+    engine = _owner().engine
+    return {} if engine is None else {name: plan.finding.verdict.value for name, plan in engine.plans.items()}
+
+
 def may_come(feature: str) -> bool:
     """Whether a feature is there, or still waits for the modules that it needs.
 

@@ -6,10 +6,12 @@ since 2.12, #176117), with either tag accepted on every release.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from compat_shim import shim
 from compat_shim.out_variant import marks, names, pairing, registry
 from compat_shim.out_variant import schema as schemas
 from compat_shim.out_variant.tag import out_tags
@@ -165,6 +167,29 @@ def _describe_candidates(op: OpOverload) -> str:
         words = "; ".join(reasons) or "it matches"
         lines.append(f"  - {candidate._overloadname}: {candidate._schema}\n      {words}")
     return "\n".join(lines) or "  (none)"
+
+
+def answering(ours: Callable[..., Any], original: Callable[..., Any]) -> Callable[..., Any]:
+    """A look-up of torch's that answers as ``ours``, and to upstream's own lowering (2.12 on) as torch ships it.
+
+    That lowering asks where ours is not there. It cannot make the calls of most pairs that are ours alone, and
+    torch's cache keys do not hold them.
+    """
+
+    def answer(*args: Any) -> Any:
+        return (original if _upstream_lowers() else ours)(*args)
+
+    return answer
+
+
+def _upstream_lowers() -> bool:
+    """Whether Inductor is lowering a graph, without our lowering."""
+    virtualized = sys.modules.get("torch._inductor.virtualized")
+    return (
+        virtualized is not None
+        and not isinstance(virtualized.V.graph, virtualized.NullHandler)
+        and not shim.may_come("lowering")
+    )
 
 
 def make_module(name: str) -> ModuleType:

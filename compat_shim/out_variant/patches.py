@@ -40,19 +40,19 @@ def _either_tag(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]
         from compat_shim.out_variant import discovery
 
         wrap = getattr(discovery, f"wrap_{name}")
-        return wrap(original)
+        return discovery.answering(wrap(original), original)
 
     return make
 
 
 def _manual_too(original: Callable[..., Any]) -> Callable[..., Any]:
-    from compat_shim.out_variant import registry
+    from compat_shim.out_variant import discovery, registry
 
     def lookup_manual_out_variant(op: Any) -> Any:
         found = registry.lookup_manual_out_variant(op)
         return original(op) if found is None else found
 
-    return lookup_manual_out_variant
+    return discovery.answering(lookup_manual_out_variant, original)
 
 
 def _registry(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

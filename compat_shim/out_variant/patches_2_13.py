@@ -76,6 +76,11 @@ CUSTOM_OP = (
         last="2.12",
         ends_with="2.13",
     ),
+)
+
+DIRECT = (
+    # Here, since a fake kernel alone takes a call past the graph break that stock makes, and functionalization
+    # then refuses it.
     Wrap(
         id="fake",
         target="torch._subclasses.fake_tensor:FakeTensorMode._dispatch_impl",
@@ -84,9 +89,6 @@ CUSTOM_OP = (
         upstream=_PULL + "180851",
         ends_with="2.13 for Tag.out, no release for ops that carry another tag or none",
     ),
-)
-
-DIRECT = (
     Wrap(
         id="can-auto-functionalize",
         target=_AUTO + "can_auto_functionalize",

@@ -11,6 +11,7 @@ import dataclasses
 import importlib
 import sys
 import threading
+from collections.abc import Iterable
 from typing import Any
 
 from compat_shim.env import Settings
@@ -60,7 +61,7 @@ class Engine:
         self.release = release or installed() or Release("unknown")
         self.plans = {feature.id: Plan(feature) for feature in features}
         self._lock = threading.RLock()
-        self._asked_for = _with_required(settings.features, features)
+        self._asked_for = brought(settings.features, features)
         self._advancing = False
         self._look_again = False
         self._told = False
@@ -170,7 +171,20 @@ class Engine:
                 raise
             except Exception as error:  # a bug of ours must not reach the user's import
                 plan.finding = Finding(Verdict.FAILED, "no error", repr(error))
+            self._take_back_what_it_completes(plan)
             self._announce(plan)
+
+    def _take_back_what_it_completes(self, plan: Plan) -> None:
+        """Undo the features that are not right without this one, where it is decided and not there."""
+        verdict = plan.finding.verdict
+        if verdict is Verdict.PENDING or verdict.good:
+            return
+        for other in self.plans.values():
+            if plan.feature.id in other.feature.completed_by and other.finding.verdict is Verdict.APPLIED:
+                _roll_back(other, self.settings)
+                needed = f"feature {plan.feature.id!r}"
+                other.patches = _none_applied(other.patches, f"rolled back: {needed} is {verdict.value}")
+                other.finding = Finding(Verdict.DISABLED, needed, f"it is {verdict.value}")
 
     def _decide(self, plan: Plan, imports_done: bool) -> None:
         feature = plan.feature
@@ -318,12 +332,13 @@ def _relevant(feature: Feature, release: str) -> list[Patch]:
     return [patch for patch in feature.patches if within(release, patch.first, patch.last)]
 
 
-def _with_required(asked_for: tuple[str, ...], features: tuple[Feature, ...]) -> set[str]:
-    """``asked_for`` and what it needs. Features stand after those that they need."""
-    wanted = set(asked_for)
-    for feature in reversed(features):
-        if feature.id in wanted:
-            wanted.update(feature.requires)
+def brought(asked_for: Iterable[str], features: tuple[Feature, ...]) -> set[str]:
+    """The features that come where these are asked for: they, and what they require and are completed by."""
+    needs = {feature.id: {*feature.requires, *feature.completed_by} for feature in features}
+    wanted, new = set(), set(asked_for)
+    while new:
+        wanted |= new
+        new = set().union(*(needs.get(name, ()) for name in new)) - wanted
     return wanted
 
 

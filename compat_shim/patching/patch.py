@@ -291,6 +291,8 @@ class Feature:
         title: what it gives the user.
         patches: in the order in which they are applied.
         requires: features that must be there first.
+        completed_by: features that require this one and without which it is not right: they are asked for with it,
+            and where one of them cannot be applied it goes back.
         imports: small modules that the engine imports itself, where torch has them.
         native_since: the first minor release of torch that has the feature of its own, right or
             wrong. Before it the patches are a backport, from it on a repair.
@@ -300,6 +302,7 @@ class Feature:
     title: str
     patches: tuple[Patch, ...]
     requires: tuple[str, ...] = ()
+    completed_by: tuple[str, ...] = ()
     imports: tuple[str, ...] = ()
     native_since: str = ""
 

@@ -129,16 +129,16 @@ def engine(table: Any = None, **arguments: Any) -> Iterator[dict[str, Any]]:
 
 
 def needing(feature: str) -> list[str]:
-    """The features that need ``feature``, directly or not."""
+    """The features that are not there without ``feature``, directly or not."""
     found: list[str] = []
     for other in FEATURES:
-        if {feature, *found} & set(other.requires):
+        if other.id != feature and {feature, *found} & {*other.requires, *other.completed_by}:
             found.append(other.id)
     return found
 
 
 def declined(what: dict[str, Any], feature: str) -> dict[str, Any]:
-    """Adds whether all that only ``feature`` and those that need it change is as it was."""
+    """Adds whether all that only ``feature`` and those that are not there without it change is as it was."""
     out = {feature, *needing(feature)}
     others = {patch.target for name, patch in PATCHES if name not in out}
     ours = {f"{name} {patch.id}" for name, patch in PATCHES if patch.target not in others}

@@ -27,6 +27,12 @@ def test_a_feature_stands_after_those_that_it_needs(each: Feature) -> None:
 
 
 @pytest.mark.parametrize("each", FEATURES, ids=FEATURE_IDS)
+def test_what_completes_a_feature_requires_it_and_nothing_else_does(each: Feature) -> None:
+    if each.completed_by:
+        assert {other.id for other in FEATURES if each.id in other.requires} == set(each.completed_by)
+
+
+@pytest.mark.parametrize("each", FEATURES, ids=FEATURE_IDS)
 def test_the_ids_of_a_feature_s_patches_are_unique(each: Feature) -> None:
     assert len({patch.id for patch in each.patches}) == len(each.patches)
 

@@ -17,7 +17,7 @@ def wrap_can_auto_functionalize(original: Callable[..., bool]) -> Callable[..., 
         return original(op) or (
             marks.may_be_called_directly(op)
             and not _has_own_rule(op)
-            # Inductor asks this too, and without our lowering it would emit wrong numbers.
+            # Somebody may have replaced what the lowering does, without which the numbers are wrong.
             and shim.may_come("lowering")
         )
 

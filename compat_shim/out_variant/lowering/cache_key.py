@@ -2,8 +2,11 @@
 
 The FX graph cache and the AOTAutograd cache key a graph by its ops, torch's files and the
 configuration, but not by the overloads that exist, their tags, or patches. So the key gets one
-more part: the shim's version and every pair of the process. A process without the shim has keys
-without that part, and two processes with other pairs have other keys.
+more part: the shim's version, the features that are there and every pair of the process. A process
+without the shim has keys without that part, and two processes with other pairs have other keys.
+
+The patch of the key belongs to the lowering, which comes with every feature that changes generated
+code: where it is not there, the code and the key are torch's own.
 
 All pairs count, not only those of the graph's own ops: the ops of its backward graph are not yet
 known when the AOTAutograd key is made.
@@ -18,7 +21,7 @@ from typing import Any
 
 from compat_shim.out_variant import kernels, listing, pairing
 from compat_shim.patching.log import logger
-from compat_shim.shim import VERSION, current_settings
+from compat_shim.shim import VERSION, current_settings, verdicts
 
 # Counts changes of the generated code that a change of the pairs or of VERSION does not show.
 CODEGEN_VERSION = 6
@@ -28,7 +31,8 @@ def salt() -> str:
     """The part of the key: equal in two processes that lower every op alike."""
     devices = kernels.devices()
     pairs = sorted(_describe(pair, devices) for pair in pairing.all_pairs())
-    text = "\n".join([VERSION, str(CODEGEN_VERSION), f"check={current_settings().check}", *pairs])
+    state = [f"check={current_settings().check}", *(f"{name}={verdict}" for name, verdict in verdicts().items())]
+    text = "\n".join([VERSION, str(CODEGEN_VERSION), *state, *pairs])
     return hashlib.sha256(text.encode()).hexdigest()
 
 

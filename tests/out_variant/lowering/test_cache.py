@@ -187,11 +187,14 @@ cache_key.VERSION = "0"
 salt("another version")
 cache_key.CODEGEN_VERSION += 1
 salt("other generated code")
+verdicts = {**cache_key.verdicts(), "direct": "DISABLED"}
+cache_key.verdicts = lambda: verdicts
+salt("other features")
 print(json.dumps(salts))
 """
 
 
-def test_the_salt_is_equal_in_two_processes_and_differs_with_pairs_defaults_and_version(
+def test_the_salt_is_equal_in_two_processes_and_differs_with_features_pairs_defaults_and_version(
     run_python: Callable[..., Any],
 ) -> None:
     first, second = (run_python(SALTS, env={"PYTHONHASHSEED": seed}).json for seed in "12")
@@ -200,7 +203,7 @@ def test_the_salt_is_equal_in_two_processes_and_differs_with_pairs_defaults_and_
     no_pair = first.pop("no pair")
     assert first.pop("an out overload without tag") == no_pair
     assert first.pop("the library is gone") == no_pair
-    assert len({no_pair, *first.values()}) == 1 + len(first) == 8
+    assert len({no_pair, *first.values()}) == 1 + len(first) == 9
 
 
 def has_salt() -> bool:

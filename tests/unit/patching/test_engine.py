@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import sys
@@ -13,7 +14,8 @@ import pytest
 
 from compat_shim.patching import fingerprint
 from compat_shim.patching.engine import Engine
-from compat_shim.patching.patch import Add, AddModule, Finding, Verdict
+from compat_shim.patching.errors import ShimError
+from compat_shim.patching.patch import Add, AddModule, Feature, Finding, Verdict
 
 from ..helpers import RELEASE, SOURCE, Bench, feature, wrap
 
@@ -339,6 +341,43 @@ def test_a_feature_whose_need_is_not_met_is_disabled_down_the_chain(bench: Bench
     assert engine.plans["two"].finding == Finding(Verdict.DISABLED, "feature 'one'", "it is DRIFTED")
     assert engine.plans["three"].finding == Finding(Verdict.DISABLED, "feature 'two'", "it is DISABLED")
     assert (module.plain(1), module.other(1)) == (["plain", 1], ["other", 1])
+
+
+def together() -> tuple[Feature, Feature]:
+    """``early`` is not right without ``late``, whose module comes later."""
+    return (
+        feature("early", wrap("lib_a:plain"), completed_by=("late",)),
+        feature("late", wrap("lib_b:plain"), requires=("early",)),
+    )
+
+
+@pytest.mark.parametrize("asked_for", ["early", "late"])
+def test_a_feature_comes_with_the_one_that_completes_it_and_does_not_wait_for_it(bench: Bench, asked_for: str) -> None:
+    bench.load("lib_a")
+    bench.write("lib_b")
+    engine = bench.started(*together(), asked_for=(asked_for,))
+    assert [verdict_of(engine, name).value for name in ("early", "late")] == ["APPLIED", "PENDING"]
+    importlib.import_module("lib_b")
+    assert [verdict_of(engine, name).value for name in ("early", "late")] == ["APPLIED", "APPLIED"]
+
+
+@pytest.mark.parametrize("mode", ["auto", "strict"])
+def test_a_feature_goes_back_where_the_one_that_completes_it_does_not_fit(bench: Bench, mode: str) -> None:
+    module = bench.load("lib_a")
+    before = module.plain
+    bench.write("lib_b")
+    bench.record(*together())
+    bench.write("lib_b", "def plain(x):\n    return x\n")
+    engine = bench.engine(*together(), mode=mode)
+    engine.start()
+    assert module.plain is not before
+    with pytest.raises(ShimError) if mode == "strict" else contextlib.nullcontext():
+        importlib.import_module("lib_b")
+    assert module.plain is before
+    early = engine.plans["early"]
+    assert early.finding == Finding(Verdict.DISABLED, "feature 'late'", "it is DRIFTED")
+    assert early.patches["plain"].verdict is Verdict.DISABLED
+    assert not early.undo
 
 
 def test_a_feature_waits_for_one_that_it_needs(bench: Bench) -> None:
