@@ -20,6 +20,8 @@ ADVICE = {
     "EFFECTS": "nothing: torch keeps the order of effects by its own kernel",
     "UNSEEN": "nothing: the next graph that is compiled lowers it; or import the library before the first",
     **kernels.REMEDIES,
+    "STRIDES": "give the out variant the functional op's tag for strides: flexible_layout if it takes any",
+    "DEVICE": "nothing: make the outputs on the device of the inputs, or keep torch's fallback",
     "DATA_DEPENDENT": "nothing, unless the size can be told from the inputs' sizes in the fake kernel",
     "NOT_TENSORS": "let the fake kernel return one Tensor for each out argument",
     "LAYOUT": "return plain strided tensors (not sparse, quantized, conjugated or on meta)",

@@ -5,7 +5,8 @@ decision is a pure function of schemas: it calls no op and asks no dispatcher.
 
 1. An edge joins a functional overload and an out overload that can be called in its place: the same names,
    types and order of the inputs, one out argument a return. Defaults do not count.
-2. An edge that is alone at both ends is a pair, whatever the names.
+2. An edge that is alone at both ends is a pair, whatever the names: but ``X_out`` is nobody's where there is an
+   ``X`` that it does not fit, or that has a pair already.
 3. Of an overload with several edges, those with equal defaults, where that leaves one at both ends.
 4. Then the names decide, by torch's conventions and without case: ``X`` and ``X_out``, the default overload
    and ``out``; for outs that nobody claims so, ``X`` and ``out`` in an op without a default overload, and
@@ -32,10 +33,12 @@ class Decision:
     Attributes:
         pairs: functional → out.
         edges: every functional and out overload that fit by their schemas.
+        owners: the edges whose out is named for another functional overload, which cannot have it → that one.
     """
 
     pairs: dict[int, int]
     edges: tuple[Edge, ...]
+    owners: dict[Edge, int]
 
     def rivals(self, functional: int, out: int) -> tuple[list[int], list[int]]:
         """Other outs that fit the functional overload, and other functional overloads that fit the out."""
@@ -66,8 +69,10 @@ def decide(
         for theirs, out in enumerate(outs)
         if mine not in taken and not mismatches(functional, out)
     ]
-    pairs = dict(_alone(edges))
-    open_edges = _without(edges, pairs)
+    owners = _owners(edges, functionals, outs)
+    may_be = [edge for edge in edges if edge not in owners]
+    pairs = dict(_alone(may_be))
+    open_edges = _without(may_be, pairs)
     equal = [
         (mine, theirs) for mine, theirs in open_edges if not schemas.default_mismatches(functionals[mine], outs[theirs])
     ]
@@ -75,7 +80,7 @@ def decide(
     open_edges = _without(open_edges, pairs)
     for functional, out in _by_names(open_edges, functionals, outs):
         pairs[functional] = out
-    return Decision(pairs, tuple(edges))
+    return Decision(pairs, tuple(edges), owners)
 
 
 def _alone(edges: Collection[Edge]) -> list[Edge]:
@@ -89,6 +94,18 @@ def _without(edges: Iterable[Edge], pairs: dict[int, int]) -> list[Edge]:
     """The edges of which neither end is in a pair."""
     taken = set(pairs.values())
     return [(mine, theirs) for mine, theirs in edges if mine not in pairs and theirs not in taken]
+
+
+def _owners(edges: Collection[Edge], functionals: Sequence[Any], outs: Sequence[Any]) -> dict[Edge, int]:
+    """The edges whose out is named for another functional overload, which cannot have it: edge → that one."""
+    names = [functional.overload_name.lower() for functional in functionals]
+    owners = {}
+    for mine, theirs in edges:
+        out = _out_name(outs[theirs])
+        named = [place for place, name in enumerate(names) if name and out == f"{name}_out"]
+        if named and mine not in named and not any((place, theirs) in edges for place in named):
+            owners[mine, theirs] = named[0]
+    return owners
 
 
 def _by_names(edges: Sequence[Edge], functionals: Sequence[Any], outs: Sequence[Any]) -> list[Edge]:

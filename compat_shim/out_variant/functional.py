@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from compat_shim import shim
-from compat_shim.out_variant import marks, names, registry
+from compat_shim.out_variant import kernels, marks, names, registry
 from compat_shim.out_variant import schema as schemas
 from compat_shim.out_variant.discovery import get_out_arg_names
 
@@ -58,7 +58,7 @@ def functional_of(out_op: OpOverload | str, *, like: Callable[..., Any], name: s
     op_name = signature.partition("(")[0]
     make_buffers = _checked(like, name, schemas.out_names(out._schema))
     library = torch.library.Library(namespace, "FRAGMENT")
-    library.define(signature, tags=(torch.Tag.pt2_compliant_tag,))
+    library.define(signature, tags=(torch.Tag.pt2_compliant_tag, *_stride_tags(out)))
     library.impl(op_name, _kernel(out, make_buffers), "CompositeExplicitAutograd")
     torch.library.register_fake(name, make_buffers, lib=library)
     _libraries.append(library)
@@ -66,6 +66,11 @@ def functional_of(out_op: OpOverload | str, *, like: Callable[..., Any], name: s
     assert functional is not None, name
     registry.register_out_variant(functional, out)
     return functional
+
+
+def _stride_tags(out: Any) -> Iterator[Any]:
+    """The tags by which the out op says which strides its inputs must have: those of its functional op too."""
+    return (tag for tag in out.tags if tag.name in kernels.STRIDE_TAGS)
 
 
 def _default_name(out: str) -> str:

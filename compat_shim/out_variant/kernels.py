@@ -10,6 +10,9 @@ from compat_shim.out_variant import registry
 # What torch was built for, as torch._C says it.
 _BUILT_FOR = {"cuda": "_has_cuda", "xpu": "_has_xpu", "mps": "_has_mps"}
 
+# The names of the tags by which an op says which strides its kernel takes its inputs with, from any on.
+STRIDE_TAGS = ("flexible_layout", "needs_fixed_stride_order", "needs_exact_strides", "needs_contiguous_strides")
+
 
 class Kind(enum.Enum):
     """How specific a kernel is. The value is what the cache key holds."""
@@ -23,7 +26,7 @@ class Kind(enum.Enum):
 class Unfit(enum.Enum):
     """Why a pair's out variant is not called on a device. The value says it in words."""
 
-    NO_KERNEL = "the out variant has no kernel for the device, and the functional op has one"
+    NO_KERNEL = "the out variant has no kernel for the device"
     GENERIC_KERNEL = "the out variant has a composite kernel only, and the functional op one of its own for the device"
     EXCHANGED = "the functional op's kernel for the device was exchanged after the out variant had got its own"
 
@@ -44,7 +47,7 @@ def unfit(functional: str, out: str, device: str, source: str) -> Unfit | None:
         source: how they were paired; ``"registered"`` is the user's word, which goes before kinds and moments.
     """
     mine, theirs = kind(functional, device), kind(out, device)
-    if theirs is Kind.NONE and mine is not Kind.NONE:
+    if theirs is Kind.NONE:
         return Unfit.NO_KERNEL
     if source == "registered":
         return None

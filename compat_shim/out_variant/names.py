@@ -88,10 +88,18 @@ def tags_of(name: str) -> tuple[Any, ...]:
 
 
 def source(name: str) -> str:
-    """How Python source reaches an overload: ``torch.ops.ns.op.out``, by ``getattr`` where a part is a keyword."""
+    """How Python source reaches an overload: ``torch.ops.ns.op.out``, by ``getattr`` where that is no path."""
     base, _, overload = name.partition(".")
     path = "torch.ops"
     for part in (*base.split("::"), overload or "default"):
-        is_plain = part.isidentifier() and not keyword.iskeyword(part)
-        path = f"{path}.{part}" if is_plain else f"getattr({path}, {part!r})"
+        path = f"{path}.{part}" if is_plain(part) else f"getattr({path}, {part!r})"
     return path
+
+
+def is_plain(name: str) -> bool:
+    """Whether the name of an op or argument stands for itself in Python source.
+
+    Not so a keyword, ``__debug__``, and in the method of a class (the function of a graph is one from torch 2.9
+    on) what begins with two underscores.
+    """
+    return name.isidentifier() and not keyword.iskeyword(name) and not name.startswith("__")

@@ -136,6 +136,9 @@ class Family:
             return ""
         if self.out_of(functional) == out:
             return ""
+        owner = self.decision.owners.get((mine, others.index(out)))
+        if owner is not None:
+            return f"by its name it is that of {names.of_schema(self.functionals[owner])}"
         outs, functionals = self.decision.rivals(mine, others.index(out))
         fit = [others[place] for place in outs]
         fit += [names.of_schema(self.functionals[place]) for place in functionals]

@@ -75,7 +75,7 @@ def register_from_namespace(functional: OpOverload, out: OpOverload) -> None:
 
 def _register(functional: OpOverload, out: OpOverload, outs: Sequence[str] | None, source: str = "registered") -> None:
     written = schemas.out_names(out._schema)
-    found = schemas.mismatches(functional._schema, out._schema)
+    found = schemas.mismatches(functional._schema, out._schema, ordered=outs is not None)
     if outs is not None and sorted(outs) != sorted(written):
         found.append(f"outs={tuple(outs)} are not the arguments that it writes to, {written}")
     if found:

@@ -76,8 +76,23 @@ def default_mismatches(functional: Any, out: Any) -> list[str]:
     ]
 
 
-def mismatches(functional: Any, out: Any) -> list[str]:
+def order_mismatches(functional: Any, out: Any) -> list[str]:
+    """Whether names say that returns and out arguments belong together in another order than they stand in."""
+    written = out_names(out)
+    for place, returned in enumerate(functional.returns):
+        if returned.name in written and written.index(returned.name) != place:
+            return [
+                f"the returns {tuple(one.name for one in functional.returns)} and the out arguments {written} have the"
+                " same names in another order; register_out_variant(..., outs=...) says which belong together"
+            ]
+    return []
+
+
+def mismatches(functional: Any, out: Any, *, ordered: bool = False) -> list[str]:
     """Why ``out`` is not an out variant of ``functional`` that can be called in its place.
+
+    Args:
+        ordered: the user says which out argument is for which return.
 
     Returns:
         Reasons in words; empty if it is one.
@@ -105,6 +120,8 @@ def mismatches(functional: Any, out: Any) -> list[str]:
     ]
     if not returns_match(out):
         found.append("it returns something other than nothing or its out arguments in order")
+    if not ordered:
+        found += order_mismatches(functional, out)
     return found
 
 
@@ -114,4 +131,8 @@ def _difference(mine: Any, theirs: Any) -> str:
     # `type` shows a ScalarType, a Layout and a MemoryFormat as int. Either shows a SymInt as int.
     if str(mine.real_type) != str(theirs.real_type):
         return f"input {mine.name!r} is a {mine.real_type} and a {theirs.real_type} in the out variant"
+    left, right = mine.default_value, theirs.default_value
+    if type(left) is type(right) and left == right and repr(left) != repr(right):
+        # The dispatcher drops what equals a default, so that a kernel in Python gets its own.
+        return f"input {mine.name!r} has default {left!r} and {right!r} in the out variant, which no call tells apart"
     return ""

@@ -42,8 +42,24 @@ CASES = {
     ),
     "a default does not keep a pair apart": (["q Tensor x, int n=4"], ["out Tensor x, SymInt n"], {"q": "out"}),
     "a label's default does not": (['q Tensor x, str l="q"'], ['q_out Tensor x, str l="q.out"'], {"q": "q_out"}),
+    "a default that equals the other and is not it": (["q Tensor x, float a=-0."], ["out Tensor x, float a=0."], {}),
     "SymInt is int": (["q Tensor x, SymInt[] n"], ["out Tensor x, int[] n"], {"q": "out"}),
     "ScalarType is not int": (["q Tensor x, ScalarType? t"], ["out Tensor x, int? t"], {}),
+    "an out is not given away from the overload that it is named for, though it does not fit": (
+        ["", "hi Tensor x, int k"],
+        ["hi_out"],
+        {},
+    ),
+    "nor does one that is named for another keep the right one away": (
+        ["", "hi Tensor x, int k"],
+        ["hi_out", "out"],
+        {"": "out"},
+    ),
+    "out is anybody's where the default overload has other inputs": (
+        [" Tensor x, int k", "dim"],
+        ["out"],
+        {"dim": "out"},
+    ),
     "Layout is not int": (["q Tensor x, Layout t"], ["out Tensor x, int t"], {}),
 }
 
@@ -79,7 +95,7 @@ def test_a_flat_name_reads_like_an_overload() -> None:
 
 def test_what_has_a_pair_leaves_and_frees_nothing_by_it() -> None:
     mine, theirs = parsed(["", "x"], False), parsed(["x_out"], True)
-    assert families.decide(mine, theirs, taken={1}).pairs == {0: 0}  # alone now; the caller leaves out taken outs
+    assert families.decide(mine, theirs, taken={1}).pairs == {}
     decision = families.decide(mine, theirs)
     assert decision.pairs == {1: 0}
     assert decision.rivals(0, 0) == ([], [1])

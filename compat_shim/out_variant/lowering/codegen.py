@@ -7,7 +7,6 @@ Mirrors ``ExternKernelMultiOutLine`` and ``generate_extern_kernel_multi_out`` of
 from __future__ import annotations
 
 import dataclasses
-import keyword
 import re
 from typing import Any
 
@@ -16,6 +15,7 @@ from torch._inductor.codegen.wrapper import PythonWrapperCodegen
 from torch._inductor.virtualized import V
 
 from compat_shim import shim
+from compat_shim.out_variant import names
 from compat_shim.out_variant.lowering import asserts, fx, releases
 
 _CHECKED = "compat_shim_checked"
@@ -83,18 +83,18 @@ def _name(wrapper: Any, node: Any) -> str:
     # on some releases.
     if type(wrapper) is not PythonWrapperCodegen or not kernel.startswith("torch.ops."):
         return kernel
-    names: dict[str, str] = vars(wrapper).setdefault("compat_shim_names", {})
-    if kernel not in names:
-        names[kernel] = kernel
+    bound: dict[str, str] = vars(wrapper).setdefault("compat_shim_names", {})
+    if kernel not in bound:
+        bound[kernel] = kernel
         if sum(getattr(other, "pair", None) == node.pair for other in V.graph.operations) >= _OFTEN:
             name = re.sub(r"\W", "_", f"call_{kernel.removeprefix('torch.ops.')}")
-            while name in names.values():  # ns.a_b.out and ns_a.b.out read alike
+            while name in bound.values():  # ns.a_b.out and ns_a.b.out read alike
                 name += "_"
-            names[kernel] = name
+            bound[kernel] = name
             call = f"{kernel}._op" if releases.calls_only_its_op(node.pair.out) else kernel
             with wrapper.prefix.indent(releases.wrapper_indent(wrapper)):
                 wrapper.prefix.writeline(f"{name} = {call}")
-    return names[kernel]
+    return bound[kernel]
 
 
 def variables(code: str) -> dict[str, str]:
@@ -135,7 +135,7 @@ def call_arguments(node: Any) -> list[str]:
 
 
 def _by_name(name: str, value: str) -> str:
-    return f"**{{{name!r}: {value}}}" if keyword.iskeyword(name) else f"{name}={value}"
+    return f"{name}={value}" if names.is_plain(name) else f"**{{{name!r}: {value}}}"
 
 
 def _given(node: Any) -> dict[str, str]:

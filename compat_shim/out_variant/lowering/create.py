@@ -54,10 +54,13 @@ class _Looking(StandIn):
 
     def find_device(self, tensor_args: Any, example_output: Any) -> Any:
         device = self._cls.find_device(tensor_args, example_output)
+        kernel_device = decide.kernel_device(self._example_inputs, device)
         *_, unbacked = releases.result_of(self._processed)
         reason = (
             decide.for_effect()
-            or _once_a_graph(("reason", self._pair.functional, device), lambda: decide.before_fake(self._pair, device))
+            or _once_a_graph(
+                ("reason", self._pair.functional, kernel_device), lambda: decide.before_fake(self._pair, kernel_device)
+            )
             or decide.after_fake(self._pair, example_output, self._example_inputs, unbacked)
         )
         if reason is not None:

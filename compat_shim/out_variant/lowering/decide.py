@@ -27,6 +27,8 @@ class Decline(enum.Enum):
     NO_KERNEL = kernels.Unfit.NO_KERNEL.value
     GENERIC_KERNEL = kernels.Unfit.GENERIC_KERNEL.value
     EXCHANGED = kernels.Unfit.EXCHANGED.value
+    STRIDES = "the out variant's tag asks for more of its inputs' strides than the functional op's: tag both alike"
+    DEVICE = "an output is on a device that no input is on, so the out variant's call would run another kernel"
     DATA_DEPENDENT = "the size of an output depends on data"
     NOT_TENSORS = "the fake kernel returns something other than one Tensor for each out argument"
     LAYOUT = "an output is not a plain strided tensor"
@@ -47,6 +49,16 @@ def for_effect() -> Decline | None:
     return Decline.EFFECTS if releases.is_called_for_an_effect() else None
 
 
+def kernel_device(inputs: Sequence[Any], device: torch.device | None) -> torch.device | None:
+    """The device whose kernel the functional call runs: one other than the CPU goes before it.
+
+    Args:
+        inputs: the call's arguments.
+        device: that of the first of them, or of an output of a call without tensors.
+    """
+    return next((tensor.device for tensor in _tensors(inputs) if tensor.device.type != "cpu"), device)
+
+
 def before_fake(pair: Pair, device: torch.device | None) -> Decline | None:
     """The reasons that hold for every call of the op on that device in the graph."""
     refuses = releases.wrapper_refuses(device, pair.out)
@@ -54,6 +66,8 @@ def before_fake(pair: Pair, device: torch.device | None) -> Decline | None:
         return Decline.CPP_WRAPPER if refuses == "cpp" else Decline.FX_WRAPPER
     if releases.has_custom_codegen(pair.functional):
         return Decline.CUSTOM_CODEGEN
+    if releases.wants_stricter_strides(pair.functional, pair.out):
+        return Decline.STRIDES
     if pair.source == "tag" and listing.missed(pair.out.name()):
         return Decline.UNSEEN  # the next graph's key will have it
     if device is not None:
@@ -78,6 +92,11 @@ def after_fake(pair: Pair, example_output: Any, example_inputs: Sequence[Any], u
         return Decline.NOT_TENSORS
     if not all(_is_plain(output) for output in outputs):
         return Decline.LAYOUT
+    on = {tensor.device.type for tensor in _tensors(example_inputs)}
+    others = {output.device.type for output in outputs} - on - {"cpu"}
+    shared = (kernels.Kind.COMPOSITE, kernels.Kind.DEFAULT)  # one kernel for all devices
+    if on and any(kernels.kind(pair.out.name(), device) not in shared for device in others):
+        return Decline.DEVICE
     if any(may_overlap(output) for output in outputs):
         return Decline.OVERLAP
     storages = [_storage(tensor) for tensor in outputs]

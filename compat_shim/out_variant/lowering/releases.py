@@ -18,7 +18,7 @@ from torch._inductor import utils as inductor_utils
 from torch._inductor.codegen import wrapper as wrapper_module
 from torch._inductor.virtualized import V
 
-from compat_shim.out_variant import names
+from compat_shim.out_variant import kernels, names
 
 # Lines of the wrapper are objects with this base since 2.8; before, strings or planning lines.
 WrapperLine: type = getattr(wrapper_module, "WrapperLine", object)
@@ -114,6 +114,31 @@ def has_custom_codegen(op: Any) -> bool:
 def kernel_name(op: Any) -> str:
     """How generated Python code names an overload, for example ``torch.ops.ns.op.out``."""
     return names.source(op.name())
+
+
+def wants_stricter_strides(functional: Any, out: Any) -> bool:
+    """Whether the inputs of a functional call may have strides with which the out op must not be called.
+
+    Inductor lays out a call's inputs as the tag of the op in the graph says, and that is the functional one. What
+    an op without a tag is held to (exact strides from 2.8 on) its author has not asked for, so it counts no
+    more than a fixed order.
+    """
+    asked, held_to = _strictness(out), _strictness(functional)
+    default = min(_default_strictness(), kernels.STRIDE_TAGS.index("needs_fixed_stride_order"))
+    return (default if asked is None else asked) > (_default_strictness() if held_to is None else held_to)
+
+
+def _strictness(op: Any) -> int | None:
+    tags = {tag.name for tag in op.tags}
+    return max((place for place, name in enumerate(kernels.STRIDE_TAGS) if name in tags), default=None)
+
+
+def _default_strictness() -> int:
+    from torch._functorch import config as functorch_config
+
+    name = "custom_op_default_layout_constraint"  # moved in 2.8
+    default = getattr(functorch_config, name, None) or getattr(config, name, "needs_fixed_stride_order")
+    return kernels.STRIDE_TAGS.index(default)
 
 
 def calls_only_its_op(op: Any) -> bool:

@@ -114,6 +114,77 @@ def test_defaults_of_the_out_variant_do_not_reach_the_call(library: Any) -> None
     assert compat_shim.out_variant.to_out_variant(q.default) is None  # torch's own answer
 
 
+def test_outs_in_another_order_than_the_returns_of_their_names_need_the_user_s_word(library: Any) -> None:
+    library.define("q(Tensor x) -> (Tensor value, Tensor scale)")
+    library.define("q.out(Tensor x, *, Tensor(a!) scale, Tensor(b!) value) -> ()", tags=(TAG,))
+    library.impl("q", lambda x: (x + 1, x * 2), "CompositeExplicitAutograd")
+
+    def write(x: torch.Tensor, *, scale: torch.Tensor, value: torch.Tensor) -> None:
+        torch.add(x, 1, out=value)
+        torch.mul(x, 2, out=scale)
+
+    library.impl("q.out", write, "CompositeExplicitAutograd")
+    torch.library.register_fake(f"{library.ns}::q", lambda x: (x + 1, x + 1), lib=library)
+    q = packet(library, "q")
+    x = torch.randn(4)
+
+    assert ".q.out(" not in compile_and_compare(lambda x: q(x), x)
+    assert "in another order" in candidates.candidates(q.default)[0].reasons[0]
+    with pytest.raises(ValueError, match="in another order"):
+        compat_shim.register_out_variant(q.default, q.out)
+    compat_shim.register_out_variant(q.default, q.out, outs=("value", "scale"))
+    assert ".q.out(" in compile_and_compare(lambda x: q(x), x)
+
+
+def test_an_out_variant_that_is_named_for_another_overload_is_not_taken_when_that_has_a_pair(library: Any) -> None:
+    functional(library, "f")
+    fast = functional(library, "f.fast")
+    out_variant(library, "f.fast_out", fast)
+    out_variant(library, "faster", fast, tags=())
+    f = packet(library, "f")
+    compat_shim.register_out_variant(f.fast, packet(library, "faster").default)
+
+    code = compile_and_compare(lambda x: (f(x), f.fast(x)), torch.randn(4))
+
+    assert ".faster." in code
+    assert "fast_out" not in code
+    assert f"it is that of {library.ns}::f.fast" in candidates.candidates(f.default)[0].reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("tags", "out_tags", "lowered"),
+    [
+        ("flexible_layout", "", False),
+        ("flexible_layout", "needs_fixed_stride_order", False),
+        ("flexible_layout", "flexible_layout", True),
+        ("needs_fixed_stride_order", "", True),
+        ("", "flexible_layout", True),
+    ],
+)
+def test_the_out_variant_s_inputs_have_the_strides_that_its_tag_asks_for(
+    tags: str, out_tags: str, lowered: bool, library: Any
+) -> None:
+    def tag(name: str) -> Any:
+        return (getattr(torch.Tag, name),) if name else ()
+
+    def write(x: torch.Tensor, *, out: torch.Tensor) -> None:
+        """Reads a contiguous input, without a look at its strides."""
+        out.copy_(x.as_strided(x.shape, out.stride()) + 1 if not out_tags else x + 1)
+
+    library.define("f(Tensor x) -> Tensor", tags=tag(tags))
+    library.define("f.out(Tensor x, *, Tensor(a!) out) -> ()", tags=(TAG, *tag(out_tags)))
+    library.impl("f", lambda x: (x + 1).contiguous(), "CompositeExplicitAutograd")
+    library.impl("f.out", write, "CompositeExplicitAutograd")
+    torch.library.register_fake(f"{library.ns}::f", lambda x: x.new_empty(x.shape), lib=library)
+    f = packet(library, "f")
+
+    # In eager code the input is contiguous; Inductor is free to let the view stand where nothing forbids it.
+    code = compile_and_compare(lambda x: f((x * 2).t().contiguous()), torch.randn(3, 4))
+
+    assert (".f.out(" in code) == lowered
+    assert counters["compat_shim"]["declined: STRIDES"] == (not lowered)
+
+
 @pytest.mark.parametrize("source", ["tag", "namespace", "registered"])
 def test_a_kernel_of_the_op_s_own_is_not_traded_for_a_composite_one(source: str, library: Any) -> None:
     own = functional(library, "op", key="CPU")
@@ -175,12 +246,20 @@ def test_overloads_and_arguments_may_have_any_name(library: Any) -> None:
     out_variant(library, "k.lambda", keyword, out="lambda")
     hidden = functional(library, "h")
     out_variant(library, "h.op", hidden)
-    q, k, h = (packet(library, name) for name in "qkh")
+    debug = functional(library, "d")
+    out_variant(library, "d.out", debug, out="__debug__")
+    mangled = functional(library, "m")
+    out_variant(library, "__m_out", mangled, out="__out", tags=())
+    q, k, h, d, m = (packet(library, name) for name in "qkhdm")
+    compat_shim.register_out_variant(m.default, packet(library, "__m_out").default)
 
     code = compile_and_compare(
-        lambda x: [q.default(x), k.default(x), h.default(x), [k.default(x * n) for n in range(4)]], torch.randn(4)
+        lambda x: [q.default(x), k.default(x), h.default(x), d(x), m(x), [k.default(x * n) for n in range(4)]],
+        torch.randn(4),
     )
 
+    assert "**{'__debug__': " in code
+    assert "'__m_out')" in code
     assert ".q.out(" in code
     assert "'lambda')(" in code
     assert "**{'lambda': " in code
@@ -202,6 +281,23 @@ def test_an_overload_that_comes_by_another_way_than_torch_library_is_found(libra
     lib.impl("late.out", "CompositeExplicitAutograd", write)
     compile_and_compare(lambda x: late(x) + 1, x)  # the key may lack it
     assert ".late.out(" in compile_and_compare(lambda x: late(x) + 2, x)
+
+
+def test_an_out_variant_without_a_kernel_is_not_called_though_the_op_s_own_has_an_unusual_key(library: Any) -> None:
+    library.define("make(SymInt n) -> Tensor")
+    library.define("make.out(SymInt n, *, Tensor(a!) out) -> ()", tags=(TAG,))
+    library.impl("make", lambda n: torch.arange(n) * 1.0, "BackendSelect")
+    torch.library.register_fake(f"{library.ns}::make", lambda n: torch.empty(n), lib=library)
+    make = packet(library, "make")
+
+    compile_and_compare(lambda x: make(4) + x, torch.randn(4))
+    assert counters["compat_shim"]["declined: NO_KERNEL"] == 1
+
+    def write(n: int, *, out: torch.Tensor) -> None:
+        torch.arange(n, out=out)
+
+    library.impl("make.out", write, "CPU")
+    assert ".make.out(" in compile_and_compare(lambda x: make(4) - x, torch.randn(4))
 
 
 # Not `cls`, `kernel`, `self`, `mode` and `_mutable_op`: with these stock torch 2.6, 2.10 and 2.15 raise too.
