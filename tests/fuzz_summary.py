@@ -1,4 +1,4 @@
-"""Print the figures that the long fuzz runs left in ``.tox/fuzz``, as a Markdown table."""
+"""Print the figures that the long fuzz runs left in ``.tox/fuzz`` and ``.tox/fuzz-registries``, as Markdown tables."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def read(folder: Path) -> dict[str, list[dict[str, Any]]]:
     return {path.name: [json.loads(shard.read_text(encoding="utf-8")) for shard in path.iterdir()] for path in releases}
 
 
-def render(found: dict[str, list[dict[str, Any]]]) -> str:
+def render(found: dict[str, list[dict[str, Any]]], what: str = "graphs") -> str:
     """The table: a row a release."""
     lines = [
-        "| torch | seed | graphs | right | stock fails too | failed | calls lowered | calls declined | minutes |",
+        f"| torch | seed | {what} | right | stock fails too | failed | calls lowered | calls declined | minutes |",
         "| --- |" + " --- |" * 8,
     ]
     for release, shards in found.items():
@@ -40,12 +40,22 @@ def render(found: dict[str, list[dict[str, Any]]]) -> str:
     return "\n".join(lines)
 
 
+def main(folder: Path) -> int:
+    """Print a table of the random graphs and one of the random registries; 1 if something failed or is missing."""
+    failed = False
+    for what, where in (("graphs", folder), ("registries", folder.with_name(f"{folder.name}-registries"))):
+        results = read(where)
+        if not results:
+            print(f"no results of random {what}: run tox first")
+            failed = True
+            continue
+        print(render(results, what))
+        for release, shards in results.items():
+            for why in sorted({why for shard in shards for why in shard["stock fails too"]}):
+                print(f"stock fails too on {release}: {why}")
+        failed = failed or any(shard["failures"] for shards in results.values() for shard in shards)
+    return int(failed)
+
+
 if __name__ == "__main__":
-    results = read(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / ".tox" / "fuzz")
-    if not results:
-        sys.exit("no results: run tox first")
-    print(render(results))
-    for release, shards in results.items():
-        for why in sorted({why for shard in shards for why in shard["stock fails too"]}):
-            print(f"stock fails too on {release}: {why}")
-    sys.exit(any(shard["failures"] for shards in results.values() for shard in shards))
+    sys.exit(main(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / ".tox" / "fuzz"))

@@ -72,9 +72,16 @@ def _find(name: str) -> Any:
     every = names.schemas_of(f"{namespace}::{base}") if namespace and base else []
     if not every:
         raise LookupError(f"there is no op {name} in this process; --import the module or script that defines it")
-    functional = next((schema for schema in every if schemas.is_functional(schema)), every[0])
-    found = names.find(names.name_of(f"{namespace}::{base}.{overload}") if overload else names.of_schema(functional))
+    if overload:
+        wanted = [names.name_of(f"{namespace}::{base}.{overload}")]
+    else:
+        # A functional overload that Python can reach; the default one, whose name this is, goes first.
+        every.sort(key=lambda schema: (not schemas.is_functional(schema), schema.overload_name != ""))
+        wanted = [names.of_schema(schema) for schema in every]
+    found = next(filter(None, map(names.find, wanted)), None)
     if found is None:
         has = ", ".join(schema.overload_name or "default" for schema in every)
-        raise LookupError(f"{namespace}::{base} has no overload {overload} that Python can reach; it has {has}")
+        raise LookupError(
+            f"{namespace}::{base} has no overload {overload or 'at all'} that Python can reach; it has {has}"
+        )
     return found

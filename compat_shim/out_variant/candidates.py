@@ -16,7 +16,11 @@ if TYPE_CHECKING:
     from torch._ops import OpOverload
 
 REMEDY = "compat_shim.register_out_variant({!r}, {!r}) pairs them"
-UNREACHABLE = "torch.ops has an attribute of its own with the overload's name, so Python code cannot call it"
+UNREACHABLE = (
+    "torch.ops has an attribute of its own with the overload's name, so Python code cannot call it; give it another"
+)
+OTHER_NAME = "it is an op of another name, which register_out_variant pairs and a tag does not"
+AGREE = "let the two schemas agree: the same inputs by name, type and order, and one Tensor(a!) out a Tensor returned"
 UNTAGGED = "it carries neither torch.Tag.out nor torch.Tag.out_variant, and no register_out_variant names it"
 
 
@@ -50,7 +54,7 @@ def candidates(op: OpOverload) -> list[Candidate]:
     for schema in (*writing(base), *writing(f"{base}_out")):
         name = names.of_schema(schema)
         if pair is None or name != pair.out.name():
-            found.append(Candidate(name, str(schema), "", tuple(_why_not(op, pair, schema))))
+            found.append(Candidate(name, str(schema), "", tuple(_why_not(op, schema))))
     return found
 
 
@@ -73,9 +77,7 @@ def not_taken() -> Iterator[tuple[str, Candidate]]:
             if name in taken or not marks.is_tagged_name(name):
                 continue
             for mine in functional:
-                op = names.find(names.of_schema(mine))
-                reasons = [UNREACHABLE] if op is None else _why_not(op, pairing.find_pair(op), schema)
-                yield names.of_schema(mine), Candidate(name, str(schema), "", tuple(reasons))
+                yield names.of_schema(mine), Candidate(name, str(schema), "", tuple(why_not(mine, schema)))
             if not functional:
                 yield "", Candidate(name, str(schema), "", ("its op has no functional overload",))
 
@@ -92,35 +94,50 @@ def _is_named_out(schema: Any) -> bool:
 
 def refusals(functional: Any, families: Iterable[pairing.Family]) -> Iterator[tuple[str, list[str]]]:
     """Each overload that could be meant as the out variant of a functional one that has none, and why it is not."""
-    mine = names.of_schema(functional)
     for family in families:
         for out in family.outs:
-            theirs = names.of_schema(out)
-            if theirs == mine:
-                continue
-            reasons = schemas.mismatches(functional, out)
-            if not reasons:
-                reasons = _open(family, mine, theirs)
-            yield theirs, reasons
+            if names.of_schema(out) != names.of_schema(functional):
+                yield names.of_schema(out), why_not(functional, out)
 
 
-def _open(family: pairing.Family, functional: str, out: str) -> list[str]:
-    """Why two overloads that fit by their schemas are no pair, and what pairs them."""
-    why = family.why_open(functional, out)
-    if names.find(out) is None:
-        return [UNREACHABLE]
-    return [why or "another overload goes before it", REMEDY.format(functional, out)]
+def why_not(functional: Any, out: Any) -> list[str]:
+    """Why an overload is not the out variant of a functional one, by their schemas; the last reason says what to do.
 
-
-def _why_not(op: OpOverload, pair: pairing.Pair | None, schema: Any) -> list[str]:
-    """Why an overload is not the out variant of ``op``; the last of the reasons says what to do."""
-    name, reasons = names.of_schema(schema), schemas.mismatches(op._schema, schema)
-    if not marks.is_tagged_name(name):
-        reasons.insert(0, UNTAGGED)
-    elif schema.name != op._schema.name:
-        reasons.insert(0, "it is an op of another name, which register_out_variant pairs and a tag does not")
+    ``status``, ``explain`` and ``pair_namespace`` all say this.
+    """
+    mine, theirs = names.of_schema(functional), names.of_schema(out)
+    reasons = schemas.mismatches(functional, out)
     if reasons:
-        return reasons
-    if pair is not None:
-        return [f"{pair.out.name()} is taken ({pair.source})"]
-    return _open(pairing.family_of(op._schema.name), op.name(), name)
+        return [*reasons, AGREE]
+    op = names.find(mine)
+    if op is None or names.find(theirs) is None:
+        return [UNREACHABLE]
+    pair = pairing.find_pair(op)
+    why = f"{pair.out.name()} is taken ({pair.source})" if pair is not None else _why_open(functional, out)
+    return [*filter(None, [why]), REMEDY.format(mine, theirs)]
+
+
+def _why_open(functional: Any, out: Any) -> str:
+    """Why two overloads that fit by their schemas are no pair; empty if only a tag or the user's word is missing."""
+    mine, theirs = names.of_schema(functional), names.of_schema(out)
+    for schema in names.schemas_of(functional.name):
+        other = names.find(names.of_schema(schema)) if schemas.is_functional(schema) else None
+        pair = None if other is None else pairing.find_pair(other)
+        if pair is not None and pair.out.name() == theirs:
+            return f"it is the out variant of {pair.functional.name()} ({pair.source})"
+    by_tag = out.name == functional.name and marks.is_tagged_name(theirs)
+    family = pairing.family_of(functional.name, None if by_tag else writing(out.name))
+    why = family.why_open(mine, theirs)
+    if not why and out.name != functional.name:
+        packet = pairing.family_of(functional.name, writing(functional.name))
+        if any(names.of_schema(packet.functionals[edge]) == mine for edge, _ in packet.decision.edges):
+            return f"overloads of {functional.name} itself fit, and go before a flat name"
+    return why
+
+
+def _why_not(op: OpOverload, schema: Any) -> list[str]:
+    """:func:`why_not`, and before it what concerns tags alone."""
+    name, reasons = names.of_schema(schema), why_not(op._schema, schema)
+    if not marks.is_tagged_name(name):
+        return [UNTAGGED, *reasons]
+    return [OTHER_NAME, *reasons] if schema.name != op._schema.name else reasons

@@ -115,7 +115,8 @@ def pair_namespace(namespace: str) -> NamespaceReport:
     for base in sorted({name.partition(".")[0] for name in all_names}):
         known = _known(base)
         already += known.items()
-        open_to = pairing.family_of(base, candidates.writing(base), taken=known.keys())
+        # Decided as a whole: what has its pair by tag is still a rival of the rest.
+        open_to = pairing.family_of(base, candidates.writing(base)).without({*known, *known.values()})
         _register(open_to, paired)
         # The packet goes before the flat name.
         fitted = {names.of_schema(open_to.functionals[mine]) for mine, _ in open_to.decision.edges}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from typing import TYPE_CHECKING, Any
 
 from compat_shim.out_variant import families, listing, marks, names, registry
@@ -48,7 +48,10 @@ class Pair:
         functional = self.functional._schema
         given = schemas.by_name(functional.arguments, args, kwargs)
         for mine, theirs in zip(schemas.inputs(functional), schemas.inputs(self.out._schema)):
-            if mine.name not in given and mine.default_value != theirs.default_value:
+            # By what it is, not by what it equals: 1 and 1.0 give other dtypes, 0.0 and -0.0 other signs. And the
+            # default_value of an argument without a default is None, too.
+            same = theirs.has_default_value() and repr(mine.default_value) == repr(theirs.default_value)
+            if mine.name not in given and not same:
                 given[mine.name] = show(mine.default_value)
         return given
 
@@ -128,6 +131,15 @@ class Family:
         }
         return found.get(functional)
 
+    def without(self, overloads: Set[str]) -> Family:
+        """The same decision, but none of these overloads is in a pair."""
+        pairs = {
+            mine: theirs
+            for mine, theirs in self.decision.pairs.items()
+            if overloads.isdisjoint((names.of_schema(self.functionals[mine]), names.of_schema(self.outs[theirs])))
+        }
+        return dataclasses.replace(self, decision=dataclasses.replace(self.decision, pairs=pairs))
+
     def why_open(self, functional: str, out: str) -> str:
         """Why two that fit by their schemas are no pair; empty if they do not fit or are one."""
         mine = [names.of_schema(schema) for schema in self.functionals].index(functional)
@@ -156,7 +168,7 @@ def family_of(
     Args:
         base: the op, ``ns::op``.
         outs: the schemas of the overloads that may be out variants; by default the op's tagged ones.
-        taken: names of overloads, functional or out, that are not to be paired.
+        taken: names of functional overloads that are not to be paired.
         mismatches: why two schemas do not fit; by default what keeps a call from being lowered.
     """
     every = names.schemas_of(base)
@@ -166,7 +178,9 @@ def family_of(
     functionals = [schema for schema in every if schemas.is_functional(schema)]
     left = [schema for schema in outs if names.of_schema(schema) not in by_hand]
     places = {place for place, schema in enumerate(functionals) if names.of_schema(schema) in by_hand}
-    return Family(tuple(functionals), tuple(left), families.decide(functionals, left, places, mismatches))
+    family = Family(tuple(functionals), tuple(left), families.decide(functionals, left, places, mismatches))
+    # Decided as a whole: that pair_namespace has paired two does not make the rest fit each other.
+    return family.without(set(registry.paired_by_namespace()))
 
 
 def all_pairs() -> Iterator[Pair]:

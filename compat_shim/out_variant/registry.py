@@ -62,6 +62,8 @@ def register_out_variant(
     out = names.find(out_name) if isinstance(out_op, str) else out_op
     if functional is None or out is None:
         _waiting[functional_name] = (out_name, outs)
+        _changes[0] += 1
+        _take_from_namespace(out_name)
         return
     _waiting.pop(functional_name, None)
     _register(functional, out, outs)
@@ -83,10 +85,20 @@ def _register(functional: OpOverload, out: OpOverload, outs: Sequence[str] | Non
             f"{out} cannot be the out variant of {functional}: {'; '.join(found)}\n"
             f"  {functional._schema}\n  {out._schema}"
         )
+    if source == "registered":
+        _take_from_namespace(out.name())
     key = weakref.ref(functional, _forget)
     _registered[key] = (weakref.ref(out), tuple(outs or written), source)
     _changes[0] += 1
     marks.allow_direct_calls(out.name())
+
+
+def _take_from_namespace(out_name: str) -> None:
+    """An out variant that the user gives to one functional op is no longer what ``pair_namespace`` gave to another."""
+    for key, (reference, _, source) in list(_registered.items()):
+        out = reference()
+        if source == "namespace" and out is not None and out.name() == out_name:
+            del _registered[key]
 
 
 def _forget(dead: weakref.ref[OpOverload]) -> None:
@@ -151,13 +163,28 @@ def functional_ops() -> Iterator[OpOverload]:
 
 
 def paired_by_hand() -> Iterator[str]:
-    """The names of the overloads, functional or out, that are in such a pair."""
-    for reference, (out_reference, *_) in list(_registered.items()):
-        for op in (reference(), out_reference()):
-            if op is not None and names.alive(op):
-                yield op.name()
+    """The names of the overloads, functional or out, that the user has paired, one by one."""
+    yield from _paired("registered")
+    # Whose it is has been said, though the functional op is not there yet.
+    yield from (out for out, _ in list(_waiting.values()))
     for functional, out in list(native_registry().items()):
         if names.alive(functional) and names.alive(out) and not schemas.mismatches(functional._schema, out._schema):
+            yield functional.name()
+            yield out.name()
+
+
+def paired_by_namespace() -> Iterator[str]:
+    """The names of the overloads, functional or out, that ``pair_namespace`` has paired."""
+    return _paired("namespace")
+
+
+def _paired(wanted: str) -> Iterator[str]:
+    for reference, (out_reference, _, source) in list(_registered.items()):
+        functional, out = reference(), out_reference()
+        # What is left of a pair is free.
+        if source != wanted or functional is None or out is None:
+            continue
+        if names.alive(functional) and names.alive(out):
             yield functional.name()
             yield out.name()
 

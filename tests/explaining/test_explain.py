@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from compat_shim.explaining.report import ADVICE
+from compat_shim.out_variant import candidates
 
 SCRIPT = str(Path(__file__).with_name("script.py"))
 COMMAND = (sys.executable, "-m", "compat_shim", "explain")
@@ -81,14 +82,14 @@ def test_status_shows_the_pairs_and_the_tagged_overloads_that_are_in_none(output
     status = outputs[0]["status"]
     ours = [pair for pair in status["pairs"] if pair["functional"].startswith("explained::")]  # torch has some too
     assert sorted(ours, key=lambda pair: pair["out"]) == [
-        {"functional": f"explained::{name}", "out": f"explained::{name}.out", "source": "tag"}
+        {"functional": f"explained::{name}", "out": f"explained::{name}.out", "source": "tag", "limits": []}
         for name in ("split", "spread")
     ]
     assert [one for one in status["candidates"] if one["candidate"].startswith("explained::")] == [
         {
             "functional": "explained::alone",
             "candidate": "explained::alone.more",
-            "reasons": ["the functional op has no input 'k'"],
+            "reasons": ["the functional op has no input 'k'", candidates.AGREE],
         }
     ]
     assert status["foreign"] == []
@@ -123,6 +124,7 @@ def test_one_op_is_explained_without_a_compile(run_python: Callable[..., Any]) -
         [
             "  not taken: explained::alone.more(Tensor x, int k=1, *, Tensor(a!) out) -> ()",
             "      the functional op has no input 'k'",
+            f"      {candidates.AGREE}",
         ],
     )
     assert (untagged[0], out[0], nothing) == (1, 1, [2, ""])

@@ -82,24 +82,72 @@ def test_an_out_variant_serves_the_overload_that_it_is_named_for(library: Any) -
     assert counters["compat_shim"]["lowered"] == 5
     found = candidates.candidates(p.fancy)[0]
     assert found.op == f"{library.ns}::p.out"
-    assert f"{library.ns}::p fit too" in found.reasons[0]
+    assert found.reasons[0] == f"it is the out variant of {library.ns}::p (tag)"
     assert found.reasons[-1] == candidates.REMEDY.format(f"{library.ns}::p.fancy", f"{library.ns}::p.out")
 
 
+def test_an_out_variant_that_one_overload_has_is_given_to_no_other(library: Any) -> None:
+    def pair_of(op: Any) -> str | None:
+        pair = pairing.find_pair(op)
+        return None if pair is None else pair.out.name().partition("::")[2]
+
+    # Tagged: `a` has it by its name.
+    a, _ = functional(library, "a"), functional(library, "a.x")
+    out_variant(library, "a.out", a)
+    # Nothing says that `b.x` is what `b.y_out` was made for, though `b` has its own.
+    b, x = functional(library, "b"), functional(library, "b.x")
+    out_variant(library, "b.out", b, tags=())
+    out_variant(library, "b.y_out", x + 100)
+    # The user gives what the namespace had given to `c` to an overload that comes later.
+    functional(library, "c")
+    out_variant(library, "c.out", high := next(_factors), tags=())
+    # ... and says whose `d.late_out` is before it comes.
+    functional(library, "d")
+    out_variant(library, "d.late_out", 100)
+    compat_shim.register_out_variant(f"{library.ns}::d.late", f"{library.ns}::d.late_out")
+    # What is left of a pair is free for another.
+    e = functional(library, "e")
+    visitor = torch.library.Library(library.ns, "FRAGMENT")
+    out_variant(visitor, "e_out", e, tags=())
+
+    paired = compat_shim.pair_namespace(library.ns).paired
+
+    assert [out.partition("::")[2] for _, out in paired] == ["b.out", "c.out", "e_out"]
+    compat_shim.register_out_variant(f"{library.ns}::c.high", f"{library.ns}::c.out")
+    library.define("c.high(Tensor x) -> Tensor")
+    library.impl("c.high", lambda x: x * high, "CompositeExplicitAutograd")
+    torch.library.register_fake(f"{library.ns}::c.high", torch.empty_like, lib=library)
+    visitor._destroy()
+    out_variant(library, "e.out", e)
+    ops = [
+        getattr(packet(library, name.partition(".")[0]), name.partition(".")[2] or "default")
+        for name in ("a", "a.x", "b", "b.x", "c", "c.high", "d", "e")
+    ]
+    assert [*map(pair_of, ops)] == ["a.out", None, "b.out", None, None, "c.out", None, "e.out"]
+    compile_and_compare(lambda x: [op(x) for op in ops], torch.randn(4))
+    assert counters["compat_shim"]["lowered"] == 4
+
+
 def test_defaults_of_the_out_variant_do_not_reach_the_call(library: Any) -> None:
-    library.define('q(Tensor x, int group=4, str label="q", *, float by=2.) -> Tensor')
+    library.define('q(Tensor x, Tensor? none=None, int group=4, str label="q", *, float by=2., Scalar n=1) -> Tensor')
     library.define(
-        'q.out(Tensor x, SymInt group, str label="q.out", *, float by=3., Tensor(a!) out) -> ()', tags=(TAG,)
+        'q.out(Tensor x, Tensor? none, SymInt group, str label="q.out", *, float by=3., Scalar n=1.0, Tensor(a!) out)'
+        " -> ()",
+        tags=(TAG,),
     )
 
-    def value(group: int, label: str, by: float) -> float:
-        return group * by + len(label)
+    def value(group: int, label: str, by: float, n: complex) -> float:
+        return group * by + len(label) + 100 * isinstance(n, float)  # 1 and 1.0 are equal, and not the same
 
-    def write(x: torch.Tensor, group: int, label: str = "q.out", *, by: float = 3.0, out: torch.Tensor) -> None:
-        torch.mul(x, value(group, label, by), out=out)
+    def write(
+        x: torch.Tensor, none: None, group: int, label: str = "q.out", *, by: float = 3.0, n: complex = 1.0, out: Any
+    ) -> None:
+        torch.mul(x, value(group, label, by, n), out=out)
 
-    def make(x: torch.Tensor, group: int = 4, label: str = "q", *, by: float = 2.0) -> torch.Tensor:
-        return x * value(group, label, by)
+    def make(
+        x: torch.Tensor, none: None = None, group: int = 4, label: str = "q", *, by: float = 2.0, n: complex = 1
+    ) -> Any:
+        return x * value(group, label, by, n)
 
     library.impl("q", make, "CompositeExplicitAutograd")
     library.impl("q.out", write, "CompositeExplicitAutograd")
@@ -107,7 +155,7 @@ def test_defaults_of_the_out_variant_do_not_reach_the_call(library: Any) -> None
     q = packet(library, "q")
 
     compile_and_compare(
-        lambda x: [q(x), q(x, 8), q(x, label="abc"), q(x, by=5.0), q(x, 2, "a", by=1.0)], torch.randn(4)
+        lambda x: [q(x), q(x, None, 8), q(x, label="abc"), q(x, by=5.0), q(x, None, 2, "a", by=1.0)], torch.randn(4)
     )
 
     assert counters["compat_shim"]["lowered"] == 5

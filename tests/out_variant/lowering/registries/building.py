@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import collections
 import ctypes
-import functools
+import dataclasses
 import inspect
 import itertools
 import keyword
@@ -28,6 +28,8 @@ _DTYPES = {torch.float16: 5, torch.float32: 6, torch.float64: 7, torch.int64: 4}
 meaning: dict[str, int] = {}  # overload → the factor that tells its results from all others'
 calls: collections.Counter[str] = collections.Counter()
 _numbers = itertools.count()
+CAN_OVERRIDE = "allow_override" in inspect.signature(torch.library.Library.impl).parameters
+HIDDEN = frozenset(dir(torch.ops.aten.add)) - {*torch.ops.aten.add.overloads()}
 
 
 def _number(value: Any) -> Any:
@@ -116,18 +118,20 @@ class Built:
     Attributes:
         shim: ``compat_shim``, or None to leave the out variants alone, as stock torch does.
         second: what changes between two compiles has changed.
+        refused: what ``pair_namespace`` refused.
     """
 
     def __init__(self, registry: Registry, shim: Any) -> None:
+        registry = _possible(registry)
         self.registry, self.shim, self.second = registry, shim, False
         self.namespace = f"registry_{next(_numbers)}"
         self.library = torch.library.Library(self.namespace, "FRAGMENT")
         _keep(self.library)
+        self.refused: tuple[tuple[str, str, str], ...] = ()
         self._visitors: list[Any] = []
         self._factors = random.Random(registry.seed).sample(range(2, MODULUS - 1), 12)
         every: list[Functional | Out] = [*registry.functionals, *registry.outs]
         self.places = {id(overload): place for place, overload in enumerate(every)}
-        self.exchanged = False
         for overload in (every[place] for place in registry.order):
             if not overload.comes:
                 self._define(overload)
@@ -148,6 +152,14 @@ class Built:
         base, _, name = name_of(self.registry, of).partition(".")
         found = getattr(getattr(getattr(torch.ops, self.namespace), base), name or "default", None)
         return found if isinstance(found, torch._ops.OpOverload) else None
+
+    def hidden(self) -> tuple[set[int], set[int]]:
+        """The places of the functional and the out overloads that Python cannot reach: attributes of torch's own."""
+        functionals, outs = self.registry.functionals, self.registry.outs
+        return (
+            {f for f, functional in enumerate(functionals) if functional.overload in HIDDEN},
+            {o for o, out in enumerate(outs) if out.overload in HIDDEN},
+        )
 
     def change(self) -> None:
         """What happens between two compiles."""
@@ -200,14 +212,14 @@ class Built:
         name = self.name(overload)
         if isinstance(overload, Functional):
             return function_of(overload, "make(NAME, VALUES, COUNT)", make=make, NAME=name, COUNT=overload.returns)
-        return function_of(overload, "write(NAME, VALUES, OUTS, RETURNS)", write=write, NAME=name, RETURNS=overload.returns)
+        return function_of(
+            overload, "write(NAME, VALUES, OUTS, RETURNS)", write=write, NAME=name, RETURNS=overload.returns
+        )
 
     def _implement(self, overload: Functional | Out, library: Any) -> None:
         for key in overload.kernels:
-            if key == "Meta":
-                kernel = function_of(overload, "None")  # an out variant's, which has nothing to do
-            else:
-                kernel = self._kernel(overload)
+            # An out variant's Meta kernel has nothing to do.
+            kernel = function_of(overload, "None") if key == "Meta" else self._kernel(overload)
             library.impl(name_of(self.registry, overload), kernel, key)
 
     def _fake(self, functional: Functional) -> None:
@@ -235,10 +247,19 @@ class Built:
         meaning[self.name(functional)] = self.factor(self.places[id(functional)])
         library = torch.library.Library(self.namespace, "IMPL")
         _keep(library)
-        options = {}
-        if "CPU" in functional.kernels and "allow_override" in inspect.signature(library.impl).parameters:
-            options["allow_override"] = True
+        options = {"allow_override": True} if CAN_OVERRIDE else {}
         library.impl(name_of(self.registry, functional), self._kernel(functional), "CPU", **options)
+
+
+def _possible(registry: Registry) -> Registry:
+    """Without the exchanges that this torch refuses: older ones take no second kernel for a device."""
+    functionals = [
+        dataclasses.replace(functional, exchanged=False)
+        if "CPU" in functional.kernels and not CAN_OVERRIDE
+        else functional
+        for functional in registry.functionals
+    ]
+    return dataclasses.replace(registry, functionals=tuple(functionals))
 
 
 def _keep(library: Any) -> None:
@@ -248,11 +269,3 @@ def _keep(library: Any) -> None:
             finalizer.atexit = False
     for kept in (library, getattr(library, "m", library)):
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(kept))
-
-
-@functools.cache
-def can_exchange() -> bool:
-    """Whether this shim knows that a kernel was exchanged."""
-    from compat_shim.out_variant.lowering import decide
-
-    return "EXCHANGED" in decide.Decline.__members__

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterable
 
 from registry import Functional, Input, Out, Registry, fits
 
+Hidden = tuple[set[int], set[int]]
 Pairs = dict[int, int]  # the place of a functional overload → that of an out overload, in the registry's lists
 
 
@@ -22,44 +23,75 @@ class Meant:
     source: str
 
 
-def pairs_of(registry: Registry, second: bool, by_namespace: Pairs) -> dict[int, Meant]:
+def pairs_of(registry: Registry, second: bool, by_namespace: Pairs, hidden: Hidden) -> dict[int, Meant]:
     """The pairs at the first or the second compile.
 
     Args:
-        by_namespace: what ``pair_namespace`` paired before the first compile; the pairs whose ends are both there
-            stay.
+        by_namespace: what ``pair_namespace`` paired before the first compile.
+        hidden: the functional and the out overloads that Python cannot reach.
     """
     functionals, outs = alive(registry, second)
-    found = {f: Meant(o, "registered") for f, o in registry.explicit if f in functionals and o in outs}
+    found, given = {}, set()
+    for f, o in registry.explicit:
+        if (
+            second
+            and f in alive(registry, False)[0]
+            and is_dropped(registry, f, o)
+            and (f, o) in effective(registry, False, hidden)
+        ):
+            continue
+        given.add(o)  # from now on it is nobody else's
+        if (f, o) in effective(registry, second, hidden):
+            found[f] = Meant(o, "registered")
     # An explicit pair leaves with both its ends.
     free_functionals = [f for f in functionals if f not in found]
-    taken = {meant.out for meant in found.values()}
-    free_outs = [o for o in outs if o not in taken]
-    kept = {f: o for f, o in by_namespace.items() if f in free_functionals and o in free_outs}
+    free_outs = [o for o in outs if o not in given]
+    kept = {
+        f: o
+        for f, o in by_namespace.items()
+        if f in free_functionals and o in free_outs and not (second and is_dropped(registry, f, o))
+    }
     found |= {f: Meant(o, "namespace") for f, o in kept.items()}
     tagged = [o for o in free_outs if registry.outs[o].tag and not registry.outs[o].flat]
     for f, o in decide(registry, free_functionals, tagged, functionals).items():
         if f not in kept and o not in kept.values():
             found[f] = Meant(o, "tag")
-    return found
+    return {f: meant for f, meant in found.items() if f not in hidden[0] and meant.out not in hidden[1]}
 
 
-def paired_by_namespace(registry: Registry) -> Pairs:
-    """What ``pair_namespace`` pairs before the first compile: the family as a whole, the packet before the flat name."""
+def effective(registry: Registry, second: bool, hidden: Hidden) -> list[tuple[int, int]]:
+    """The explicit pairs both of whose ops are there."""
+    functionals, outs = alive(registry, second)
+    return [
+        (f, o)
+        for f, o in registry.explicit
+        if f in functionals and o in outs and f not in hidden[0] and o not in hidden[1]
+    ]
+
+
+def is_dropped(registry: Registry, f: int, o: int) -> bool:
+    """torch.ops drops an op when a library that defined an overload of it goes, and pairs made by hand with it."""
+    flat = registry.outs[o].flat
+    return any(out.goes and (not out.flat or flat) for out in registry.outs)
+
+
+def paired_by_namespace(registry: Registry, hidden: Hidden) -> Pairs:
+    """What ``pair_namespace`` pairs before the first compile: of the whole family, the packet before the flat name."""
     functionals, outs = alive(registry, False)
-    known = pairs_of(registry, False, {})
+    known = pairs_of(registry, False, {}, hidden)
     explicit = {f: meant.out for f, meant in known.items() if meant.source == "registered"}
+    given = {o for _, o in registry.explicit}
     functionals_left = [f for f in functionals if f not in explicit]
-    outs_left = [o for o in outs if o not in explicit.values()]
+    outs_left = [o for o in outs if o not in given]
     packet = [o for o in outs_left if not registry.outs[o].flat]
     flat = [o for o in outs_left if registry.outs[o].flat]
     found = decide(registry, functionals_left, packet, functionals)
-    without = [
-        f for f in functionals_left if not any(fits(registry.functionals[f], registry.outs[o]) for o in packet)
-    ]
+    without = [f for f in functionals_left if not any(fits(registry.functionals[f], registry.outs[o]) for o in packet)]
     found |= decide(registry, without, flat, functionals)
     used = {meant.out for meant in known.values()}
-    return {f: o for f, o in found.items() if f not in known and o not in used}
+    return {
+        f: o for f, o in found.items() if f not in known and o not in used and f not in hidden[0] and o not in hidden[1]
+    }
 
 
 def alive(registry: Registry, second: bool) -> tuple[list[int], list[int]]:
@@ -75,12 +107,17 @@ def decide(registry: Registry, functionals: Iterable[int], outs: Iterable[int], 
     Args:
         packet: all functional overloads of the op, whether they have a pair already or not.
     """
+    functionals, packet = list(functionals), list(packet)
     groups: dict[object, tuple[list[int], list[int]]] = defaultdict(lambda: ([], []))
     for f in functionals:
         functional = registry.functionals[f]
         groups[_key(functional.inputs, functional.returns)][0].append(f)
     for o in outs:
         out = registry.outs[o]
+        # ``X_out`` is nobody's where there is an ``X`` that it does not fit, or that has its pair already.
+        named = [f for f in packet if _read(out) == f"{registry.functionals[f].overload.lower() or None}_out"]
+        if named and not any(f in functionals and fits(registry.functionals[f], out) for f in named):
+            continue
         groups[_key(out.inputs, len(out.outs))][1].append(o)
     has_default = any(not registry.functionals[f].overload for f in packet)
     found: Pairs = {}
@@ -96,7 +133,7 @@ def _key(inputs: tuple[Input, ...], count: int) -> object:
 def _decide_group(registry: Registry, functionals: list[int], outs: list[int], has_default: bool) -> Pairs:
     if len(functionals) == 1 and len(outs) == 1:
         return {functionals[0]: outs[0]}
-    found = {}
+    found: Pairs = {}
     for f in functionals:
         same = [o for o in outs if _defaults(registry.functionals[f]) == _defaults(registry.outs[o])]
         rivals = [g for g in functionals if _defaults(registry.functionals[g]) == _defaults(registry.functionals[f])]
@@ -130,7 +167,8 @@ def _claims(
 
 
 def _defaults(overload: Functional | Out) -> list[str | None]:
-    return [given.default for given in overload.inputs]
+    # torch does not tell a default of None from none.
+    return [given.default if given.default != "None" else None for given in overload.inputs]
 
 
 def _read(out: Out) -> str:
@@ -149,8 +187,14 @@ def is_called_instead(registry: Registry, f: int, meant: Meant, second: bool) ->
         return False
     if meant.source == "registered":
         return True
+    since = second and (out.comes or out.kernels_come)  # the out variant's kernels are those of the second compile
     exchanged = second and functional.exchanged
-    if exchanged and not out.comes and not out.kernels_come:
+    if exchanged and not since:
         return False
+    # The own kernel of a custom_op takes the place of its default one: like an exchange, if the out variant's is older.
+    if functional.kernels == ("custom_op", "CPU") and not exchanged and not (since and not functional.comes):
+        order = registry.order
+        if (functional.comes and not since) or order.index(f) > order.index(len(registry.functionals) + meant.out):
+            return False
     own = "CPU" in functional.kernels or exchanged
     return not own or "CPU" in keys or "custom_op" in keys

@@ -1,6 +1,7 @@
 """Are the ops of a batch of registries right? By what their authors mean, by eager, and by stock torch.
 
-``python judging.py stock SEED BATCH PLACE`` runs the graph of one registry without the shim.
+``COMPAT_SHIM=off python judging.py SEED BATCH PLACE TRACED`` runs the graph of one registry without the
+shim, as ``fails_in_stock`` does.
 """
 
 from __future__ import annotations
@@ -49,17 +50,20 @@ class Wrong(Exception):
     """Something is not as it must be."""
 
 
-def draw_batch(seed: int, batch: int, exchange: bool) -> list[Registry]:
-    """The registries of a batch. One in three changes between two compiles, one in four has traced kernels."""
+def draw_batch(seed: int, batch: int, with_traced: bool) -> list[Registry]:
+    """The registries of a batch. Two in five change between two compiles, one in four has traced kernels."""
     draw = random.Random(f"{seed} {batch}")
-    changing, traced = draw.random() < 0.4, draw.random() < 0.25
-    return [draw_registry(f"{seed} {batch} {place}", changing, traced, exchange) for place in range(BATCH)]
+    changing, traced = draw.random() < 0.4, draw.random() < 0.25 and with_traced
+    return [draw_registry(f"{seed} {batch} {place}", changing, traced) for place in range(BATCH)]
 
 
-def judge_batch(seed: int, batch: int, shim: Any) -> Report:
-    """Compile and run a batch; where that is not right, each registry by itself and without the shim."""
-    exchange = building.can_exchange()
-    registries = draw_batch(seed, batch, exchange)
+def judge_batch(seed: int, batch: int, shim: Any, with_traced: bool = True) -> Report:
+    """Compile and run a batch; where that is not right, each registry by itself and without the shim.
+
+    Args:
+        with_traced: some batches have kernels that Inductor compiles by itself, which takes a compiler run each.
+    """
+    registries = draw_batch(seed, batch, with_traced)
     report = Report()
     calls: collections.Counter[str] = collections.Counter()
     try:
@@ -78,7 +82,7 @@ def judge_batch(seed: int, batch: int, shim: Any) -> Report:
         except Exception as error:
             alone_right = False
             why = f"{type(error).__name__}: {error}"
-            stock = "" if isinstance(error, Wrong) else fails_in_stock(seed, batch, place, exchange)
+            stock = "" if isinstance(error, Wrong) else fails_in_stock(seed, batch, place, with_traced)
             report.kinds["stock fails too" if stock else "failed"] += 1
             if stock:
                 report.stock.append(stock)
@@ -96,10 +100,11 @@ def judge_batch(seed: int, batch: int, shim: Any) -> Report:
     return report
 
 
-def fails_in_stock(seed: int, batch: int, place: int, exchange: bool) -> str:
+def fails_in_stock(seed: int, batch: int, place: int, with_traced: bool) -> str:
     """The last line of what stock torch says of the registry's graph, or nothing if it runs it."""
-    arguments = [sys.executable, __file__, "stock", str(seed), str(batch), str(place), str(int(exchange))]
-    env = {**os.environ, "COMPAT_SHIM": "off"}
+    numbers = (seed, batch, place, int(with_traced))
+    arguments = [sys.executable, __file__, *map(str, numbers)]
+    env = {**os.environ, "COMPAT_SHIM": "off", "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(arguments, env=env, capture_output=True, text=True)
     if done.returncode == 0:
         return ""
@@ -116,7 +121,7 @@ def run(registries: Sequence[Registry], shim: Any, counted: collections.Counter[
         Exception: whatever torch raises.
     """
     built = [Built(registry, shim) for registry in registries]
-    by_namespace = [_pair_namespace(each) for each in built]
+    by_namespace = [pair_namespace(each) for each in built]
     _run_once(built, by_namespace, counted)
     if any(registry.changes for registry in registries):
         for each in built:
@@ -124,18 +129,23 @@ def run(registries: Sequence[Registry], shim: Any, counted: collections.Counter[
         _run_once(built, by_namespace, counted)
 
 
-def _pair_namespace(built: Built) -> intent.Pairs:
+def pair_namespace(built: Built) -> intent.Pairs:
+    """Call ``compat_shim.pair_namespace`` if the author does. Returns what it paired, which is as meant."""
     if built.shim is None or not built.registry.namespace:
         return {}
-    expected = intent.paired_by_namespace(built.registry)
-    # What torch.ops hides cannot be called.
+    expected = intent.paired_by_namespace(built.registry, built.hidden())
     outs, functionals = built.registry.outs, built.registry.functionals
-    expected = {f: o for f, o in expected.items() if built.overload(outs[o]) and built.overload(functionals[f])}
     report = built.shim.pair_namespace(built.namespace)
+    built.refused = report.refused
     said = {(built.name(functionals[f]), built.name(outs[o])) for f, o in expected.items()}
     if set(report.paired) != said:
         raise Wrong(f"pair_namespace paired {sorted(report.paired)}, meant {sorted(said)}")
     return expected
+
+
+def compare_pairs(built: Built, by_namespace: intent.Pairs) -> int:
+    """See that the pairs are those that the author means; returns how many calls of functional overloads have one."""
+    return sum(runs not in ("", name) for name, runs in _settle(built, by_namespace).items())
 
 
 def _run_once(built: list[Built], by_namespace: list[intent.Pairs], counted: Any) -> None:
@@ -180,7 +190,7 @@ def _settle(built: Built, by_namespace: intent.Pairs) -> dict[str, str]:
     for out in registry.outs:
         meaning[built.name(out)] = GARBAGE
     functionals, _ = intent.alive(registry, built.second)
-    meant = intent.pairs_of(registry, built.second, by_namespace) if built.shim is not None else {}
+    meant = intent.pairs_of(registry, built.second, by_namespace, built.hidden()) if built.shim is not None else {}
     runs = {}
     for f in functionals:
         functional = registry.functionals[f]
@@ -188,12 +198,44 @@ def _settle(built: Built, by_namespace: intent.Pairs) -> dict[str, str]:
         runs[name] = "" if "CompositeImplicitAutograd" in functional.kernels else name
         pair = meant.get(f)
         out = None if pair is None else registry.outs[pair.out]
-        if out is not None and built.overload(out) and intent.is_called_instead(registry, f, pair, built.second):
+        if out is not None and intent.is_called_instead(registry, f, pair, built.second):
             meaning[built.name(out)] = meaning[name]
             runs[name] = runs[name] and built.name(out)
         if built.shim is not None and (op := built.overload(functional)) is not None:
-            _compare_pair(built, op, None if out is None or not built.overload(out) else (built.name(out), pair.source))
+            _compare_pair(built, op, None if out is None else (built.name(out), pair.source))
     return runs
+
+
+def compare_reasons(built: Sequence[Built]) -> int:
+    """See that ``explain``, ``status`` and ``pair_namespace`` say the same of the same two overloads, and what to do.
+
+    Only ``explain`` tells, first, what a tag would need: ``pair_namespace`` needs none, ``status`` lists tagged ones.
+
+    Returns:
+        how many reasons were compared.
+    """
+    from compat_shim.explaining.ops import explain_op
+    from compat_shim.out_variant import candidates, names
+
+    said = {}
+    for name in (each.name(functional) for each in built for functional in each.registry.functionals):
+        for candidate in explain_op(name).candidates if names.find(name) is not None else ():
+            if candidate.taken:
+                continue
+            remedies = (candidates.REMEDY.format(name, candidate.op), candidates.AGREE, candidates.UNREACHABLE)
+            if not candidate.reasons or candidate.reasons[-1] not in remedies:
+                raise Wrong(f"explain of {name} and {candidate.op} ends in no remedy: {candidate.reasons}")
+            about_tags = (candidates.UNTAGGED, candidates.OTHER_NAME)
+            said[name, candidate.op] = "; ".join(why for why in candidate.reasons if why not in about_tags)
+    found = [("status", name, loose.op, "; ".join(loose.reasons)) for name, loose in candidates.not_taken()]
+    found += [("pair_namespace", *refused) for each in built for refused in each.refused]
+    compared = 0
+    for view, name, out, reasons in found:
+        if (name, out) in said:
+            compared += 1
+            if reasons != said[name, out]:
+                raise Wrong(f"{view} says of {name} and {out} {reasons!r}, explain {said[name, out]!r}")
+    return compared
 
 
 def _compare_pair(built: Built, op: Any, meant: tuple[str, str] | None) -> None:
@@ -223,7 +265,9 @@ def write_graph(built: list[Built]) -> tuple[Callable[..., list[torch.Tensor]], 
                 x = draw.choice(["x", "y", *names[-2:]])
                 result = f"r{len(names)}"
                 text = f"op{len(scope) - 1}({_arguments(functional, x, draw)})"
-                lines.append(f"    {result} = {text}" + ("[0]" if functional.returns > 1 and draw.random() < 0.3 else ""))
+                lines.append(
+                    f"    {result} = {text}" + ("[0]" if functional.returns > 1 and draw.random() < 0.3 else "")
+                )
                 one = functional.returns == 1 or lines[-1].endswith("[0]")
                 names.append(result if one else f"{result}[0]")
                 called.append((result, each.name(functional)))
@@ -267,5 +311,5 @@ def _value(given: Input, draw: random.Random) -> str:
 
 
 if __name__ == "__main__":
-    run_seed, run_batch, run_place, run_exchange = map(int, sys.argv[2:])
-    run([draw_batch(run_seed, run_batch, bool(run_exchange))[run_place]], None)
+    of_seed, of_batch, of_place, traced = map(int, sys.argv[1:])
+    run([draw_batch(of_seed, of_batch, bool(traced))[of_place]], None)

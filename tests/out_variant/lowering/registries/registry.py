@@ -30,6 +30,7 @@ DEFAULTS = {
     "int?": ("None", "3"),
 }
 COMPOSITE = ("CompositeExplicitAutograd",)
+TRACED = ("CompositeImplicitAutograd",)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Functional:
         kernels: the dispatch keys of its kernels; ``custom_op`` stands for a custom_op's default kernel.
         fake: ``Meta`` if the fake kernel is registered with that key, else ``register_fake``.
         comes: it is defined only before the second compile.
-        exchanged: the way in which its CPU kernel is exchanged before the second compile, if it is.
+        exchanged: it gets another kernel for the CPU before the second compile.
     """
 
     overload: str
@@ -97,7 +98,9 @@ class Out:
     kernels_come: bool = False
 
     def schema(self) -> str:
-        outs = [f"Tensor({'abc'[i]}!) {name}" if self.letters else f"Tensor! {name}" for i, name in enumerate(self.outs)]
+        outs = [
+            f"Tensor({'abc'[i]}!) {name}" if self.letters else f"Tensor! {name}" for i, name in enumerate(self.outs)
+        ]
         returns = ", ".join(f"Tensor({'abc'[i]}!)" for i in range(len(outs))) if self.returns else ""
         returns = returns if self.returns and len(outs) == 1 else f"({returns})"
         return f"({_listed(self.inputs, outs, self.place)}) -> {returns}"
@@ -178,20 +181,19 @@ def may_be_custom_op(inputs: tuple[Input, ...]) -> bool:
     return not any(given.keyword_only and given.type.startswith("Tensor") for given in inputs)
 
 
-def draw_registry(seed: str, changing: bool, traced: bool, exchange: bool) -> Registry:
+def draw_registry(seed: str, changing: bool, traced: bool) -> Registry:
     """A random registry.
 
     Args:
         changing: something may change between two compiles.
         traced: a functional kernel may be CompositeImplicitAutograd, which Inductor compiles by itself.
-        exchange: kernels may be exchanged.
     """
-    return _Author(random.Random(seed), changing, traced, exchange).write(seed)
+    return _Author(random.Random(seed), changing, traced).write(seed)
 
 
 class _Author:
-    def __init__(self, draw: random.Random, changing: bool, traced: bool, exchange: bool) -> None:
-        self.draw, self.changing, self.traced, self.exchange = draw, changing, traced, exchange
+    def __init__(self, draw: random.Random, changing: bool, traced: bool) -> None:
+        self.draw, self.changing, self.traced = draw, changing, traced
 
     def maybe(self, chance: float) -> bool:
         return self.draw.random() < chance
@@ -220,6 +222,8 @@ class _Author:
     def inputs(self) -> tuple[Input, ...]:
         """Required ones, those with defaults, then keyword-only ones. The first is a Tensor."""
         names = ["x", *self.draw.sample(NAMES, 5)] if self.maybe(0.6) else self.draw.sample(NAMES, 6)
+        # In stock torch ``self`` is called ``input``.
+        names = [name for name in names if name != "input" or names[0] != "self"]
         names = [name for place, name in enumerate(dict.fromkeys(names)) if not place or name != "self"]
         types = ["Tensor", *(self.draw.choice(TYPES) for _ in range(self.draw.choice([0, 0, 1, 1, 2, 3, 4])))]
         found = []
@@ -247,7 +251,7 @@ class _Author:
                 inputs = self.otherwise(inputs)
             kernels = self.draw.choice([("CPU",), COMPOSITE, COMPOSITE, ("CPU", *COMPOSITE)])
             if self.traced and self.maybe(0.4):
-                kernels = ("CompositeImplicitAutograd",)
+                kernels = TRACED
             elif self.maybe(0.06):
                 kernels = ()  # cannot be called
             elif not name and self.maybe(0.25) and may_be_custom_op(inputs):
@@ -260,7 +264,7 @@ class _Author:
                     kernels,
                     "Meta" if self.maybe(0.4) and kernels[:1] != ("custom_op",) else "",
                     comes=self.changing and place > 0 and self.maybe(0.15),
-                    exchanged=self.changing and self.exchange and bool(kernels) and self.maybe(0.3),
+                    exchanged=self.changing and kernels not in ((), TRACED) and self.maybe(0.3),
                 )
             )
         return found
@@ -305,6 +309,9 @@ class _Author:
             if (flat, name) in found or (not flat and name in taken):
                 continue
             found[flat, name] = self.out(target, name, flat, mode)
+        going = [key for key, out in found.items() if out.goes]
+        for key in going[1:]:  # torch itself cannot see two libraries of one op go
+            found[key] = dataclasses.replace(found[key], goes=False)
         return list(found.values())
 
     def out_name(self, target: Functional, functionals: list[Functional], flat: bool) -> str:
@@ -331,9 +338,11 @@ class _Author:
         read = {given.name for given in inputs}
         usual = ["out"] if count == 1 else [f"out{i}" for i in range(count)]
         if self.maybe(0.25):
-            usual = self.draw.sample(["lambda", "self", "op", "kwargs", "functional", "result", "out", "args", "o"], count)
+            usual = self.draw.sample(
+                ["lambda", "self", "op", "kwargs", "functional", "result", "out", "args", "o"], count
+            )
         names = [f"{name}_" if name in read else name for name in usual]
-        keys = [("CPU",), ("CPU",), COMPOSITE, COMPOSITE, ("CompositeImplicitAutograd",), ("Meta",), (), ("CPU", "Meta")]
+        keys = [*[("CPU",)] * 5, *[COMPOSITE] * 3, TRACED, ("Meta",), (), ("CPU", "Meta")]
         kernels = self.draw.choice(keys)
         if target.kernels == ("CPU",) and self.maybe(0.5):
             kernels = ("CPU",)
@@ -349,7 +358,5 @@ class _Author:
         comes = self.changing and self.maybe(0.15)
         goes = self.changing and not comes and kernels != ("custom_op",) and self.maybe(0.15)
         kernels_come = self.changing and not goes and not comes and kernels != ("custom_op",) and self.maybe(0.15)
-        fields = dict(place=place, letters=letters, returns=returns, tag=tag)
-        return Out(
-            name, flat, inputs, tuple(names), kernels, **fields, comes=comes, goes=goes, kernels_come=kernels_come
-        )
+        when = {"comes": comes, "goes": goes, "kernels_come": kernels_come}
+        return Out(name, flat, inputs, tuple(names), kernels, place, letters, returns, tag, **when)
