@@ -5,8 +5,8 @@ decision is a pure function of schemas: it calls no op and asks no dispatcher.
 
 1. An edge joins a functional overload and an out overload that can be called in its place: the same names,
    types and order of the inputs, one out argument a return. Defaults do not count.
-2. An edge that is alone at both ends is a pair, whatever the names: but ``X_out`` is nobody's where there is an
-   ``X`` that it does not fit, or that has a pair already.
+2. An edge that is alone at both ends is a pair, whatever the names. But ``X_out`` that fits an ``X`` which the
+   user has paired with another is nobody's.
 3. Of an overload with several edges, those with equal defaults, where that leaves one at both ends.
 4. Then the names decide, by torch's conventions and without case: ``X`` and ``X_out``, the default overload
    and ``out``; for outs that nobody claims so, ``X`` and ``out`` in an op without a default overload, and
@@ -33,7 +33,8 @@ class Decision:
     Attributes:
         pairs: functional → out.
         edges: every functional and out overload that fit by their schemas.
-        owners: the edges whose out is named for another functional overload, which cannot have it → that one.
+        owners: the edges whose out is named for another functional overload that it fits too and that has its
+            pair already → that one.
     """
 
     pairs: dict[int, int]
@@ -69,7 +70,10 @@ def decide(
         for theirs, out in enumerate(outs)
         if mine not in taken and not mismatches(functional, out)
     ]
-    owners = _owners(edges, functionals, outs)
+    left = [
+        (mine, theirs) for mine in taken for theirs, out in enumerate(outs) if not mismatches(functionals[mine], out)
+    ]
+    owners = _owners(edges, left, functionals, outs)
     may_be = [edge for edge in edges if edge not in owners]
     pairs = dict(_alone(may_be))
     open_edges = _without(may_be, pairs)
@@ -96,16 +100,23 @@ def _without(edges: Iterable[Edge], pairs: dict[int, int]) -> list[Edge]:
     return [(mine, theirs) for mine, theirs in edges if mine not in pairs and theirs not in taken]
 
 
-def _owners(edges: Collection[Edge], functionals: Sequence[Any], outs: Sequence[Any]) -> dict[Edge, int]:
-    """The edges whose out is named for another functional overload, which cannot have it: edge → that one."""
-    names = [functional.overload_name.lower() for functional in functionals]
-    owners = {}
-    for mine, theirs in edges:
-        out = _out_name(outs[theirs])
-        named = [place for place, name in enumerate(names) if name and out == f"{name}_out"]
-        if named and mine not in named and not any((place, theirs) in edges for place in named):
-            owners[mine, theirs] = named[0]
-    return owners
+def _owners(
+    edges: Collection[Edge], left: Collection[Edge], functionals: Sequence[Any], outs: Sequence[Any]
+) -> dict[Edge, int]:
+    """The edges whose out is named for a functional overload that has left with a pair by hand: edge → that one.
+
+    Args:
+        left: the edges of those that have left.
+    """
+
+    def is_named(edge: Edge) -> bool:
+        name = functionals[edge[0]].overload_name.lower()
+        return bool(name) and _out_name(outs[edge[1]]) == f"{name}_out"
+
+    owned = {theirs: mine for mine, theirs in filter(is_named, left)}
+    for _, theirs in filter(is_named, edges):
+        owned.pop(theirs, None)
+    return {edge: owned[edge[1]] for edge in edges if edge[1] in owned}
 
 
 def _by_names(edges: Sequence[Edge], functionals: Sequence[Any], outs: Sequence[Any]) -> list[Edge]:

@@ -45,12 +45,12 @@ CASES = {
     "a default that equals the other and is not it": (["q Tensor x, float a=-0."], ["out Tensor x, float a=0."], {}),
     "SymInt is int": (["q Tensor x, SymInt[] n"], ["out Tensor x, int[] n"], {"q": "out"}),
     "ScalarType is not int": (["q Tensor x, ScalarType? t"], ["out Tensor x, int? t"], {}),
-    "an out is not given away from the overload that it is named for, though it does not fit": (
+    "alone at both ends, though it is named for an overload that it does not fit": (
         ["", "hi Tensor x, int k"],
         ["hi_out"],
-        {},
+        {"": "hi_out"},
     ),
-    "nor does one that is named for another keep the right one away": (
+    "one that is named for another does not keep the right one away": (
         ["", "hi Tensor x, int k"],
         ["hi_out", "out"],
         {"": "out"},

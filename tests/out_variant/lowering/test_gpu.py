@@ -27,7 +27,8 @@ if torch.cuda.is_available():
     @pytest.mark.parametrize("mode", ["default", "reduce-overhead"])
     @pytest.mark.parametrize("placement", PLACEMENTS)
     def test_a_chain_is_right_in_every_placement(placement: str, mode: str, partition: bool) -> None:
-        ops = quantize_ops(functional_tags=(getattr(torch.Tag, placement),) if placement in TAGS else ())
+        tags = (getattr(torch.Tag, placement),) if placement in TAGS else ()
+        ops = quantize_ops(functional_tags=tags, tags=(torch.Tag.out_variant, *tags))
         settings: dict[str, Any] = {"graph_partition": partition}
         if placement in NAMES:
             settings["custom_should_partition_ops"] = [f"{ops.namespace}::{NAMES[placement]}"]

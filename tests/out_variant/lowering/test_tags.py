@@ -26,6 +26,7 @@ def _pair(with_out: bool, kernel: Any, *tags: torch.Tag) -> Ops:
         kernel,
         fake=lambda x: torch.empty(x.shape),
         functional_tags=tags,
+        tags=(torch.Tag.out_variant, *tags),
     )
 
 

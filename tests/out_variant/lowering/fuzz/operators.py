@@ -91,6 +91,7 @@ class Operator:
             self.kernel,
             by_hand=self.route == "by hand",
             functional_tags=tags,
+            tags=(torch.Tag.out_variant, *tags),
             namespace=namespace,
             out_key=self.out_key,
         )
@@ -120,7 +121,7 @@ class Operator:
         )
         found = None
         if out is not None and self.route == "custom_op":
-            library.define(out, tags=torch.Tag.out_variant)
+            library.define(out, tags=(torch.Tag.out_variant, *tags))
             found = getattr(getattr(getattr(torch.ops, namespace), self.name), self.names[1][1:])
             library.impl(self.name + self.names[1], out_kernel(found, functional, self.kernel, calls), self.out_key)
         elif out is not None:

@@ -114,9 +114,11 @@ def decide(registry: Registry, functionals: Iterable[int], outs: Iterable[int], 
         groups[_key(functional.inputs, functional.returns)][0].append(f)
     for o in outs:
         out = registry.outs[o]
-        # ``X_out`` is nobody's where there is an ``X`` that it does not fit, or that has its pair already.
-        named = [f for f in packet if _read(out) == f"{registry.functionals[f].overload.lower() or None}_out"]
-        if named and not any(f in functionals and fits(registry.functionals[f], out) for f in named):
+        # ``X_out`` is nobody's where it fits an ``X`` that has its pair already.
+        named = {f for f in packet if _read(out) == f"{registry.functionals[f].overload.lower() or None}_out"}
+        if not named.isdisjoint(functionals):
+            named = set()
+        if any(fits(registry.functionals[f], out) for f in named):
             continue
         groups[_key(out.inputs, len(out.outs))][1].append(o)
     has_default = any(not registry.functionals[f].overload for f in packet)
