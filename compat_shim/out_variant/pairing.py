@@ -68,6 +68,10 @@ def find_pair(op: OpOverload) -> Pair | None:
     A pair registered by hand goes before one found by tag. The answer is kept until an overload
     is added to the op, a pair is registered for it, or the out variant's library goes away.
     """
+    current = names.find(op.name())
+    # torch.ops drops an op with any library that defined an overload of it, while a trace still meets the old object.
+    if current is not None and current._schema == op._schema:
+        op = current
     registry.settle(op.name())
     state = (_state_of(op._schema.name), registry.state(op))
     known = _found.get(op)

@@ -128,6 +128,20 @@ def test_an_out_variant_that_one_overload_has_is_given_to_no_other(library: Any)
     assert counters["compat_shim"]["lowered"] == 4
 
 
+def test_a_pair_is_found_after_torch_ops_has_dropped_the_op_for_another_library_s_end(library: Any) -> None:
+    factor = functional(library, "op")
+    visitor = torch.library.Library(library.ns, "FRAGMENT")
+    functional(visitor, "op.guest")
+    before = packet(library, "op")
+    assert ".op.out(" not in compile_and_compare(lambda x: before(x), torch.randn(4))  # traced: torch keeps the object
+    visitor._destroy()
+    out_variant(library, "op.out", factor, tags=())
+    op = packet(library, "op")
+    assert op is not before
+    compat_shim.register_out_variant(op.default, op.out)
+    assert ".op.out(" in compile_and_compare(lambda x: op.default(x), torch.randn(4))
+
+
 def test_defaults_of_the_out_variant_do_not_reach_the_call(library: Any) -> None:
     library.define('q(Tensor x, Tensor? none=None, int group=4, str label="q", *, float by=2., Scalar n=1) -> Tensor')
     library.define(
