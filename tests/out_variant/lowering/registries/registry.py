@@ -256,6 +256,7 @@ class _Author:
                 kernels = ()  # cannot be called
             elif not name and self.maybe(0.25) and may_be_custom_op(inputs):
                 kernels = self.draw.choice([("custom_op",), ("custom_op", "CPU")])
+            comes = self.changing and place > 0 and self.maybe(0.15)
             found.append(
                 Functional(
                     name,
@@ -263,8 +264,8 @@ class _Author:
                     returns if self.maybe(0.9) else self.draw.randint(1, 3),
                     kernels,
                     "Meta" if self.maybe(0.4) and kernels[:1] != ("custom_op",) else "",
-                    comes=self.changing and place > 0 and self.maybe(0.15),
-                    exchanged=self.changing and kernels not in ((), TRACED) and self.maybe(0.3),
+                    comes=comes,
+                    exchanged=self.changing and not comes and kernels not in ((), TRACED) and self.maybe(0.3),
                 )
             )
         return found
@@ -290,7 +291,7 @@ class _Author:
             other |= {"int[]": "SymInt[]", "SymInt[]": "int[]", "float": "Scalar", "Scalar": "float", "int?": "int"}
             changed = dataclasses.replace(given, type=other.get(given.type, given.type), default=None)
         elif how == "name":
-            changed = dataclasses.replace(given, name="other")
+            changed = dataclasses.replace(given, name=f"other{place}")
         elif how == "drop" and place:
             return (*inputs[:place], *inputs[place + 1 :])
         else:
