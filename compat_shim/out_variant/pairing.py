@@ -178,13 +178,14 @@ def family_of(
     every = names.schemas_of(base)
     if outs is None:
         outs = [schema for schema in every if schema.is_mutable and marks.is_tagged_name(names.of_schema(schema))]
-    by_hand = {*taken, *registry.paired_by_hand()}
+    ops = {base, *(schema.name for schema in outs)}
+    by_hand = {*taken, *registry.paired_by_hand(ops)}
     functionals = [schema for schema in every if schemas.is_functional(schema)]
     left = [schema for schema in outs if names.of_schema(schema) not in by_hand]
     places = {place for place, schema in enumerate(functionals) if names.of_schema(schema) in by_hand}
     family = Family(tuple(functionals), tuple(left), families.decide(functionals, left, places, mismatches))
     # Decided as a whole: that pair_namespace has paired two does not make the rest fit each other.
-    return family.without(set(registry.paired_by_namespace()))
+    return family.without(set(registry.paired_by_namespace(ops)))
 
 
 def all_pairs() -> Iterator[Pair]:

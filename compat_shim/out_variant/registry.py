@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from compat_shim import shim
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 # functional → out, the names of its out arguments and the source. The ops are held weakly: the packets of
 # a library that goes away take their overloads along, and two of one packet hold each other by it.
-_Registered = tuple["weakref.ref[OpOverload]", tuple[str, ...], str]
+# Last stand the names of both ops: a family looks at its own pairs alone.
+_Registered = tuple["weakref.ref[OpOverload]", tuple[str, ...], str, tuple[str, str]]
 _registered: dict[weakref.ref[OpOverload], _Registered] = shim.shared("registered", dict)
 # How often the table above has changed: an out variant that is taken by hand is missing from its family.
 _changes: list[int] = shim.shared("changes", lambda: [0])
@@ -88,14 +89,15 @@ def _register(functional: OpOverload, out: OpOverload, outs: Sequence[str] | Non
     if source == "registered":
         _take_from_namespace(out.name())
     key = weakref.ref(functional, _forget)
-    _registered[key] = (weakref.ref(out), tuple(outs or written), source)
+    ops = (functional._schema.name, out._schema.name)
+    _registered[key] = (weakref.ref(out), tuple(outs or written), source, ops)
     _changes[0] += 1
     marks.allow_direct_calls(out.name())
 
 
 def _take_from_namespace(out_name: str) -> None:
     """An out variant that the user gives to one functional op is no longer what ``pair_namespace`` gave to another."""
-    for key, (reference, _, source) in list(_registered.items()):
+    for key, (reference, _, source, _) in list(_registered.items()):
         out = reference()
         if source == "namespace" and out is not None and out.name() == out_name:
             del _registered[key]
@@ -142,7 +144,8 @@ def manual(op: OpOverload) -> tuple[OpOverload, tuple[str, ...], str] | None:
     out = registered[0]() if registered is not None else None
     if registered is None or out is None or not (names.alive(op) and names.alive(out)):
         return None
-    return out, *registered[1:]
+    _, out_names, source, _ = registered
+    return out, out_names, source
 
 
 def state(op: OpOverload) -> tuple[object, ...]:
@@ -162,9 +165,9 @@ def functional_ops() -> Iterator[OpOverload]:
     yield from filter(names.alive, list(native_registry()))
 
 
-def paired_by_hand() -> Iterator[str]:
-    """The names of the overloads, functional or out, that the user has paired, one by one."""
-    yield from _paired("registered")
+def paired_by_hand(ops: Collection[str]) -> Iterator[str]:
+    """The names of the overloads of these ops, functional or out, that the user has paired, one by one."""
+    yield from _paired("registered", ops)
     # Whose it is has been said, though the functional op is not there yet.
     yield from (out for out, _ in list(_waiting.values()))
     for functional, out in list(native_registry().items()):
@@ -173,16 +176,18 @@ def paired_by_hand() -> Iterator[str]:
             yield out.name()
 
 
-def paired_by_namespace() -> Iterator[str]:
-    """The names of the overloads, functional or out, that ``pair_namespace`` has paired."""
-    return _paired("namespace")
+def paired_by_namespace(ops: Collection[str]) -> Iterator[str]:
+    """The names of the overloads of these ops, functional or out, that ``pair_namespace`` has paired."""
+    return _paired("namespace", ops)
 
 
-def _paired(wanted: str) -> Iterator[str]:
-    for reference, (out_reference, _, source) in list(_registered.items()):
+def _paired(wanted: str, ops: Collection[str]) -> Iterator[str]:
+    for reference, (out_reference, _, source, (functional_op, out_op)) in list(_registered.items()):
+        if source != wanted or not (functional_op in ops or out_op in ops):
+            continue
         functional, out = reference(), out_reference()
         # What is left of a pair is free.
-        if source != wanted or functional is None or out is None:
+        if functional is None or out is None:
             continue
         if names.alive(functional) and names.alive(out):
             yield functional.name()
