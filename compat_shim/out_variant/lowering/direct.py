@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch._inductor import ir
 from torch._inductor.virtualized import V
+from torch.utils._pytree import tree_leaves
 
 from compat_shim.out_variant import marks
 from compat_shim.out_variant.lowering import releases
@@ -34,6 +35,7 @@ def wrap_create(original: Callable[..., Any]) -> Callable[..., Any]:
     def create(cls: type[ir.FallbackKernel], kernel: Any, /, *args: Any, **kwargs: Any) -> Any:
         if cls is not ir.FallbackKernel or not marks.returns_what_it_writes(kernel):
             return original(cls, kernel, *args, **kwargs)
+        _realize_readers(kernel, args, kwargs)
         # C++ code has a handle for each return of the schema, so there the outputs stay; nobody reads them.
         in_python = not (V.graph.cpp_wrapper or V.graph.aot_mode)
         original(_ReturnsNothing(cls) if in_python else cls, kernel, *args, **kwargs)
@@ -41,6 +43,17 @@ def wrap_create(original: Callable[..., Any]) -> Callable[..., Any]:
         return tuple(map(_buffer_of, written)) if isinstance(written, tuple) else _buffer_of(written)
 
     return create
+
+
+def _realize_readers(op: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Compute what reads a buffer that the op writes to before the op does.
+
+    The original asks for that too, but only once the op is among the graph's operations: what one of its own
+    arguments was computed from would then be read again after the write.
+    """
+    for written in tree_leaves(marks.written_arguments(op, args, kwargs)):
+        if isinstance(written, ir.TensorBox):
+            V.graph.mark_buffer_mutated(ir.ExternKernel.realize_input(written).get_name())
 
 
 def _buffer_of(argument: Any) -> Any:

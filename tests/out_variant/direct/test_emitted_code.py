@@ -65,3 +65,14 @@ def test_a_call_that_returns_its_out_is_emitted_as_one_that_returns_nothing(
     assert back == void
     assert sum("direct_code.void" in line for line in back) == (1 if "input" in graph.__name__ else 2)
     assert not [line for line in back if "copy" in line or "clone" in line]
+
+
+def test_what_reads_a_buffer_is_computed_before_a_call_that_takes_it_writes_there(ops: Any) -> None:
+    def graph(x: torch.Tensor) -> Any:
+        buffer = torch.zeros_like(x)
+        ops.back.out(x, x, out=buffer)
+        doubled = buffer * 2
+        ops.back.out(doubled, x, out=buffer)
+        return buffer, doubled.sum()
+
+    compile_and_compare(graph, torch.arange(9.0).view(3, 3))  # whole numbers: sums are exact in any order
