@@ -14,6 +14,7 @@ from compat_shim.patching.import_hook import ImportHook
 TYPE_CHECKING = False  # typing is slow to import at start-up; checkers know this name
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from importlib.machinery import ModuleSpec
     from typing import TypeVar
 
     from compat_shim.activation.children import Children
@@ -127,14 +128,20 @@ class Shim:
             self._hook = None
 
 
+def _spec_of(torch: "ModuleType | None") -> "ModuleSpec | None":
+    """None also for a stub, as documentation builds and tests put it there: the real one may come."""
+    return getattr(torch, "__spec__", None)
+
+
 def _imported(torch: "ModuleType | None") -> bool:
-    return torch is not None and not getattr(getattr(torch, "__spec__", None), "_initializing", False)
+    spec = _spec_of(torch)
+    return spec is not None and not getattr(spec, "_initializing", False)
 
 
 def _usable(torch: "ModuleType | None") -> bool:
     """Whether torch's own code has run. It defines the name below last of all, then imports the
     backends that extend it, and one of those may be what activates us."""
-    return _imported(torch) or hasattr(torch, "_import_device_backends")
+    return _imported(torch) or (_spec_of(torch) is not None and hasattr(torch, "_import_device_backends"))
 
 
 def _holder() -> ModuleType:

@@ -319,6 +319,19 @@ def test_activate_makes_up_for_an_import_that_the_hook_did_not_see(torch: Path) 
     )
 
 
+@pytest.mark.parametrize("stub", ["types.ModuleType('torch')", "mock.MagicMock()"])
+def test_a_stub_in_torch_s_place_is_not_torch_and_the_real_one_is_served(torch: Path, stub: str) -> None:
+    done = run(
+        f"import sys, types, small_features; from unittest import mock; sys.modules['torch'] = {stub}\n"
+        "import compat_shim; compat_shim.activate()\n"
+        "assert {each.verdict for each in compat_shim.status().features} == {'PENDING'}\n"
+        f"del sys.modules['torch']; {CREATE}\n"
+        "assert made == ['FallbackKernel', 1, 'lowered'] and compat_shim.status().good",
+        torch,
+    )
+    assert done.stderr == ""
+
+
 @pytest.mark.parametrize("before", ["", "import torch._inductor.ir; "])
 def test_interrupted_while_it_applies_it_leaves_torch_as_it_was_and_begins_anew(torch: Path, before: str) -> None:
     run(
