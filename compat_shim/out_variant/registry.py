@@ -41,7 +41,8 @@ def register_out_variant(
 
     It is the caller's word that the kernel writes each output into the buffer that it is given
     and does nothing else. Names, tags and namespaces do not matter, nor where the out arguments
-    stand in the signature. The pair goes away with the library that defined either op.
+    stand in the signature. The pair goes away with the library that defined either op, or another overload of
+    it: torch.ops drops the whole op then. Registered again, it is there again.
 
     Args:
         functional_op: the overload that user code calls, returning one or more Tensors, or its
