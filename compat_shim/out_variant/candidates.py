@@ -121,8 +121,7 @@ def _why_open(functional: Any, out: Any) -> str:
     """Why two overloads that fit by their schemas are no pair; empty if only a tag or the user's word is missing."""
     mine, theirs = names.of_schema(functional), names.of_schema(out)
     for schema in names.schemas_of(functional.name):
-        other = names.find(names.of_schema(schema)) if schemas.is_functional(schema) else None
-        pair = None if other is None else pairing.find_pair(other)
+        pair = pairing.find_pair_by_name(names.of_schema(schema)) if schemas.is_functional(schema) else None
         if pair is not None and pair.out.name() == theirs:
             return f"it is the out variant of {pair.functional.name()} ({pair.source})"
     by_tag = out.name == functional.name and marks.is_tagged_name(theirs)

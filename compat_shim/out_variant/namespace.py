@@ -146,16 +146,14 @@ def _known(base: str) -> dict[str, str]:
     """The pairs that the op's overloads are in."""
     found = {}
     for schema in names.schemas_of(base):
-        op = names.find(names.of_schema(schema)) if schemas.is_functional(schema) else None
-        pair = None if op is None else pairing.find_pair(op)
+        pair = pairing.find_pair_by_name(names.of_schema(schema)) if schemas.is_functional(schema) else None
         if pair is not None:
             found[pair.functional.name()] = pair.out.name()
     return found
 
 
 def _limits(functional: str) -> tuple[str, ...]:
-    op = names.find(functional)
-    pair = None if op is None else pairing.find_pair(op)
+    pair = pairing.find_pair_by_name(functional)
     return () if pair is None else candidates.limits(pair)
 
 

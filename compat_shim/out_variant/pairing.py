@@ -87,6 +87,12 @@ def find_pair(op: OpOverload) -> Pair | None:
     return pair
 
 
+def find_pair_by_name(name: str) -> Pair | None:
+    """The pair that the overload of this name is the functional half of; None also where there is no such overload."""
+    op = names.find(name)
+    return None if op is None else find_pair(op)
+
+
 def _state_of(base: str) -> tuple[tuple[str, bool], ...]:
     """The overloads of an op and which of those that write are tagged: what its family is made of."""
     return tuple(

@@ -9,14 +9,12 @@ The quick profile is part of the suite: always the same programs, without kernel
 from __future__ import annotations
 
 import collections
-import json
 import os
 import time
-from pathlib import Path
 from typing import Any
 
+import fuzz_results
 import pytest
-import torch
 from graphs import Program, programs
 from hypothesis import HealthCheck, Phase, assume, given, seed, settings
 from oracle import judge
@@ -69,17 +67,6 @@ else:
                 failures.append(verdict.why)
 
         run()
-        if "FUZZ_RESULTS" in os.environ:
-            folder = Path(os.environ["FUZZ_RESULTS"], torch.__version__.partition("+")[0])
-            folder.mkdir(parents=True, exist_ok=True)
-            result = {
-                "seed": SEED,
-                "kinds": kinds,
-                "calls": events,
-                "stock fails too": stock,
-                "failures": failures,
-                "seconds": round(time.monotonic() - started),
-            }
-            (folder / f"{shard}.json").write_text(json.dumps(result, indent=1), encoding="utf-8")
+        fuzz_results.keep("", shard, started, seed=SEED, kinds=kinds, calls=events, stock=stock, failures=failures)
         assert not failures, "\n\n".join(failures)
         assert not kinds["invalid"], "the generator makes programs that eager refuses"

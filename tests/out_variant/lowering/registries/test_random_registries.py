@@ -8,11 +8,10 @@ own. The long one is asked for by ``FUZZ_REGISTRIES``, their number (``tox run -
 from __future__ import annotations
 
 import collections
-import json
 import os
 import time
-from pathlib import Path
 
+import fuzz_results
 import pytest
 import torch
 from building import Built
@@ -78,18 +77,9 @@ else:
             calls += report.calls
             stock.update(report.stock)
             wrong += report.wrong
-        if "FUZZ_RESULTS" in os.environ:
-            folder = Path(f"{os.environ['FUZZ_RESULTS']}-registries", torch.__version__.partition("+")[0])
-            folder.mkdir(parents=True, exist_ok=True)
-            result = {
-                "seed": SEED,
-                "kinds": kinds,
-                "calls": calls,
-                "stock fails too": stock,
-                "failures": wrong,
-                "seconds": round(time.monotonic() - started),
-            }
-            (folder / f"{shard}.json").write_text(json.dumps(result, indent=1), encoding="utf-8")
+        fuzz_results.keep(
+            "-registries", shard, started, seed=SEED, kinds=kinds, calls=calls, stock=stock, failures=wrong
+        )
         assert not wrong, "\n\n".join(wrong)
         assert kinds["stock fails too"] * 10 <= kinds.total(), stock
         assert calls["lowered"] > SHARD
