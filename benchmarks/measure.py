@@ -13,7 +13,7 @@ from benchmarks.live_ranges import lower_bound
 from benchmarks.turns import turns
 from compat_shim.demo.measure import memory, step_time
 
-_LINE = re.compile(r"^(?!\s*(?:assert_|if compat_shim_first_|compat_shim_first_)).*\S", re.MULTILINE)
+_LINE = re.compile(r"^(?!\s*(?:assert_|\(?compat_shim_first_)).*\S", re.MULTILINE)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,7 +9,7 @@ from compat_shim.demo.ops import NAMESPACE
 from compat_shim.out_variant.lowering.codegen import variables
 
 _LINEAR = f"torch.ops.{NAMESPACE}.linear_dequant."
-_TIDIES_UP = re.compile(r"\s*(del |assert_|if compat_shim_first_|\w+ = \w+(\[\d+\])?$)")
+_TIDIES_UP = re.compile(r"\s*(del |assert_|\(?compat_shim_first_|\w+ = \w+(\[\d+\])?$)")
 _MOST_LINES = 40
 
 

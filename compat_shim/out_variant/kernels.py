@@ -143,7 +143,10 @@ def devices() -> list[str]:
     found = [device for device, has in _BUILT_FOR.items() if getattr(torch._C, has, False)]
     if not found:  # asked in a build for CUDA, it would initialise the driver, which no fork survives
         found.append(torch._C._get_accelerator().type)
-    return list(dict.fromkeys(["cpu", *found, torch._C._get_privateuse1_backend_name()]))
+    foreign = torch._C._get_privateuse1_backend_name()
+    if hasattr(torch, foreign):  # a backend whose device module is not registered compiles nothing
+        found.append(foreign)
+    return list(dict.fromkeys(["cpu", *found]))
 
 
 def exchanges(functional: str, out: str, devices: Iterable[str]) -> str:

@@ -113,8 +113,8 @@ def test_a_call_is_one_line_and_one_for_each_out_buffer_s_assert(two: Ops) -> No
         "buf1",
         "buf2",
         f"torch.ops.{two.namespace}.g.out",
-        "if compat_shim_first_call[0]: compat_shim_first_call[0]",
-        "if compat_shim_first_call[1]: compat_shim_first_call[1]",
+        "compat_shim_first_call[0] and compat_shim_assert_size_stride",
+        "compat_shim_first_call[1] and compat_shim_assert_size_stride",
         "return",
     ]
 
