@@ -17,7 +17,8 @@ from torch._inductor.graph import GraphLowering
 
 import compat_shim
 from benchmarks.workloads import Step, Workload
-from compat_shim.demo.contenders import describe, fresh_cache, own_code
+from compat_shim.demo.contenders import describe, own_code
+from compat_shim.out_variant.lowering import releases
 
 STOCK = "stock fallback"
 SHIM = "shim"
@@ -96,7 +97,7 @@ def _step(workload: Workload, step: Any) -> Step:
 def _side(name: str) -> Iterator[None]:
     """Compile as this contender does, in an empty cache."""
     with contextlib.ExitStack() as stack:
-        stack.enter_context(fresh_cache())
+        stack.enter_context(releases.fresh_cache())
         if name != SHIM:
             compat_shim.deactivate()
             stack.callback(compat_shim.activate)

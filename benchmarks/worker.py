@@ -25,7 +25,7 @@ from benchmarks import ops
 from benchmarks.compiling import DEPTHS, compile_seconds, deeper
 from benchmarks.workloads import Step, Workload, all_workloads
 from compat_shim.demo.measure import step_time
-from compat_shim.out_variant.lowering.codegen import spelled_out
+from compat_shim.out_variant.lowering.generated_code import spelled_out
 
 
 def main() -> None:

@@ -5,17 +5,19 @@ import torch. ``COMPAT_SHIM=off`` in the environment makes the import do nothing
 """
 
 from compat_shim import shim as _shim
+from compat_shim._version import VERSION as _VERSION
 
 TYPE_CHECKING = False  # typing is slow to import at start-up; checkers know this name
 if TYPE_CHECKING:
-    from compat_shim.cpp import include_paths
-    from compat_shim.explaining.compile import explain
+    from compat_shim.extension import include_paths
     from compat_shim.out_variant.functional import functional_of
     from compat_shim.out_variant.marks import tag_out
     from compat_shim.out_variant.namespace import pair_namespace
     from compat_shim.out_variant.registry import register_out_variant
+    from compat_shim.reports.explain import explain
+    from compat_shim.reports.status import status
 
-__version__ = _shim.VERSION
+__version__ = _VERSION
 
 __all__ = [
     "activate",
@@ -33,23 +35,23 @@ __all__ = [
 activate = _shim.activate
 deactivate = _shim.deactivate
 is_active = _shim.is_active
-status = _shim.status
 
 
-# Looked up when they are first used: their modules are slow to import at start-up.
+# Looked up when they are first used: their modules import torch, or are slow to import at start-up.
 _LATER = {
-    "explain": "explaining.compile",
+    "explain": "reports.explain",
     "functional_of": "out_variant.functional",
-    "include_paths": "cpp",
+    "include_paths": "extension",
     "pair_namespace": "out_variant.namespace",
     "register_out_variant": "out_variant.registry",
+    "status": "reports.status",
     "tag_out": "out_variant.marks",
 }
 
 
 def __getattr__(name: str) -> object:
     if name in _LATER:
-        from importlib import import_module
+        from importlib import import_module  # not there yet in each interpreter that starts
 
         return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,7 +2,7 @@
 
 import sys
 
-from compat_shim.cli import main
+from compat_shim.commands.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

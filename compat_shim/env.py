@@ -1,40 +1,88 @@
-"""The environment variables that the shim reads. This is the only place that reads them.
+"""The environment variables that the shim reads: one table, and the one place that reads them.
 
-=======================  ==================  =====================================================
-variable                 values              meaning
-=======================  ==================  =====================================================
-``COMPAT_SHIM``          ``auto`` (default)  activate on import; decline with a warning
-                         ``off``             the import does nothing
-                         ``strict``          raise where ``auto`` would warn (for CI)
-``COMPAT_SHIM_FEATURES`` ``all`` (default)   every feature
-                         ``none``            no feature
-                         comma-separated ids  these features and what they need
-``COMPAT_SHIM_LOG``      ``quiet``           log nothing
-                         ``warn`` (default)  one warning per feature that could not be applied
-                         ``debug``           each decision too
-``COMPAT_SHIM_CHECK``    ``0`` (default)     lowered calls are trusted
-                         ``1``               the first calls of each are compared with the functional op
-``COMPAT_SHIM_ROUTE``    ``run``             set by ``compat_shim run`` for its command; ``status`` tells it
-=======================  ==================  =====================================================
-
-``activation/bootstrap/sitecustomize.py`` reads ``COMPAT_SHIM`` too: nothing of the package is imported
-at the start of an interpreter.
+``docs/settings.md`` is printed from the table. ``activation/bootstrap/sitecustomize.py`` reads
+``COMPAT_SHIM`` too: nothing of the package is imported at the start of an interpreter.
 
 Standard library only, and little of it: this runs at interpreter start-up.
 """
 
 import os
 
-MODE = "COMPAT_SHIM"
-FEATURES = "COMPAT_SHIM_FEATURES"
-LOG = "COMPAT_SHIM_LOG"
-CHECK = "COMPAT_SHIM_CHECK"
-ROUTE = "COMPAT_SHIM_ROUTE"
-NAMES = (MODE, FEATURES, LOG, CHECK, ROUTE)
-
-MODES = ("auto", "off", "strict")
-LOG_LEVELS = ("quiet", "warn", "debug")
+# In the order in which they are applied.
 FEATURE_IDS = ("tag", "discovery", "custom_op", "direct", "lowering")
+
+
+class Setting:
+    """One environment variable.
+
+    Attributes:
+        name: of the variable.
+        values: what it may be → what that does; the first is the default. A name in angle brackets stands for
+            many values.
+        since: the first version of compat_shim that reads it.
+    """
+
+    def __init__(self, name: str, since: str, values: "dict[str, str]") -> None:
+        self.name = name
+        self.since = since
+        self.values = values
+
+    @property
+    def words(self) -> "tuple[str, ...]":
+        return tuple(self.values)
+
+    @property
+    def default(self) -> str:
+        return self.words[0]
+
+
+_MODE = Setting(
+    "COMPAT_SHIM",
+    "0.1",
+    {
+        "auto": "activate on import; what cannot be applied is declined with a warning",
+        "off": "the import does nothing",
+        "strict": "raise where `auto` would warn (for CI)",
+    },
+)
+_FEATURES = Setting(
+    "COMPAT_SHIM_FEATURES",
+    "0.1",
+    {
+        "all": "every feature",
+        "none": "no feature",
+        "<ids>": f"these features (comma-separated: {', '.join(FEATURE_IDS)}) and what they need",
+    },
+)
+_LOG = Setting(
+    "COMPAT_SHIM_LOG",
+    "0.1",
+    {
+        "warn": "one warning for each feature that could not be applied",
+        "quiet": "log nothing",
+        "debug": "each decision, too",
+    },
+)
+_CHECK = Setting(
+    "COMPAT_SHIM_CHECK",
+    "0.1",
+    {
+        "0": "lowered calls are trusted",
+        "1": "the first calls of each out variant are compared with the functional op",
+    },
+)
+_ROUTE = Setting(
+    "COMPAT_SHIM_ROUTE",
+    "0.1",
+    {
+        "": "not started by `compat_shim run`",
+        "run": "set by `compat_shim run` for its command; `status` tells it",
+    },
+)
+SETTINGS = (_MODE, _FEATURES, _LOG, _CHECK, _ROUTE)
+
+MODE, FEATURES, LOG, CHECK, ROUTE = NAMES = tuple(setting.name for setting in SETTINGS)
+MODES, LOG_LEVELS = _MODE.words, _LOG.words
 
 
 class Settings:
@@ -56,16 +104,17 @@ def read(environ: "os._Environ[str] | dict[str, str] | None" = None) -> Settings
     env = os.environ if environ is None else environ
     problems: "list[str]" = []
 
-    def word(name: str, allowed: "tuple[str, ...]", default: str) -> str:
-        value = env.get(name, "").strip().lower() or default
-        if value in allowed:
+    def word(setting: Setting) -> str:
+        value = env.get(setting.name, "").strip().lower() or setting.default
+        if value in setting.words:
             return value
-        problems.append(f"{name}={env[name]!r} is not one of {', '.join(allowed)}; {default!r} is used")
-        return default
+        problems.append(
+            f"{setting.name}={env[setting.name]!r} is not one of {', '.join(setting.words)};"
+            f" {setting.default!r} is used"
+        )
+        return setting.default
 
-    mode = word(MODE, MODES, "auto")
-    log = word(LOG, LOG_LEVELS, "warn")
-    check = word(CHECK, ("0", "1"), "0") == "1"
+    mode, log, check = word(_MODE), word(_LOG), word(_CHECK) == "1"
     return Settings(mode, _features(env.get(FEATURES, ""), problems), log, tuple(problems), check)
 
 

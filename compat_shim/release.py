@@ -45,7 +45,12 @@ class Release:
         except InvalidVersion:
             return None
 
-    def candidates(self, known: tuple[str, ...]) -> tuple[str, ...]:
+    @property
+    def final(self) -> str:
+        """The release that it says to be, without a local part; empty for a pre-release or what is no version."""
+        return self.parsed.base_version if self.parsed and not self.parsed.is_prerelease else ""
+
+    def may_be(self, known: tuple[str, ...]) -> tuple[str, ...]:
         """The known releases whose fingerprints may decide for this torch, best first.
 
         A known final release (whatever its local part) is decided by itself alone. A source

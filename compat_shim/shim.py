@@ -8,30 +8,23 @@ import sys
 from _thread import RLock  # threading is slow to import at start-up
 from types import ModuleType
 
-from compat_shim import env
+from compat_shim import activation, env, process
+from compat_shim._version import VERSION
+from compat_shim.activation.children import Children
+from compat_shim.patching.errors import ShimError
 from compat_shim.patching.import_hook import ImportHook
 
 TYPE_CHECKING = False  # typing is slow to import at start-up; checkers know this name
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from importlib.machinery import ModuleSpec
-    from typing import TypeVar
 
-    from compat_shim.activation.children import Children
     from compat_shim.patching.engine import Engine
-    from compat_shim.report import Status
-
-    Table = TypeVar("Table")
-
-VERSION = "0.1.0"
-
-# One shim per process, also where two copies of the package are imported (a vendored one, or the
-# same one after its entry in sys.modules was dropped): the first that activates owns this slot.
-_OWNER = "_compat_shim_owner"
 
 
 class Shim:
     """The state of one copy of the package: its settings, import hook and patch engine."""
+
+    version = VERSION
 
     def __init__(self) -> None:
         self.lock = RLock()
@@ -51,38 +44,38 @@ class Shim:
             engine.resume()  # an interrupt (Ctrl-C) may have left something undecided
             return
         with self.lock:
-            if self.active:
-                if self._hook is not None and _imported(sys.modules.get("torch")):
-                    self._start_engine()  # torch came in a way that the hook did not see
-                return
-            from compat_shim.activation import zipped
+            if not self.active:
+                self._start(route)
+            elif self._hook is not None and _imported(sys.modules.get("torch")):
+                self._start_engine()  # torch came in a way that the hook did not see
 
-            self.settings = env.read()
-            self.route = route
-            nowhere = zipped()
-            if nowhere:
-                self.settings.problems += (nowhere,)
-            if self.settings.problems:
-                from compat_shim.patching.log import warn
+    def _start(self, route: str) -> None:
+        self.settings = env.read()
+        self.route = route
+        nowhere = activation.zipped()
+        if nowhere:
+            self.settings.problems += (nowhere,)
+        if self.settings.problems:
+            self._tell_problems()
+        if nowhere:
+            return
+        if self._children is None:  # else a start that failed has left it
+            self._children = Children()
+            self._children.attach()
+        if _usable(sys.modules.get("torch")):
+            self._start_engine()
+        else:
+            self._hook = ImportHook(["torch"], self._on_torch)
+            self._hook.install()
 
-                if self.settings.mode == "strict":
-                    from compat_shim.patching.errors import ShimError
+    def _tell_problems(self) -> None:
+        if self.settings.mode == "strict":
+            raise ShimError("; ".join(self.settings.problems))
+        # logging is slow to import at start-up, and few processes come here.
+        from compat_shim.patching.log import warn
 
-                    raise ShimError("; ".join(self.settings.problems))
-                for problem in self.settings.problems:
-                    warn(self.settings, problem)
-            if nowhere:
-                return
-            from compat_shim.activation.children import Children
-
-            if self._children is None:  # else a start that failed has left it
-                self._children = Children()
-                self._children.attach()
-            if _usable(sys.modules.get("torch")):
-                self._start_engine()
-            else:
-                self._hook = ImportHook(["torch"], self._on_torch)
-                self._hook.install()
+        for problem in self.settings.problems:
+            warn(self.settings, problem)
 
     def deactivate(self) -> None:
         with self.lock:
@@ -104,16 +97,19 @@ class Shim:
         with self.lock:
             engine = None
             try:
+                # Slow to import: at start-up nobody knows whether torch will be asked for.
+                from compat_shim.patches import FEATURES
                 from compat_shim.patching.engine import Engine
 
-                engine = self.engine = Engine(self.settings)
+                engine = self.engine = Engine(self.settings, FEATURES)
                 engine.start(imported=("torch",))
             except Exception as error:
                 self._stop_waiting()
-                from compat_shim.patching.log import warn
-
                 if self.settings.mode == "strict":
                     raise
+                # The engine has imported it, if anything has.
+                from compat_shim.patching.log import warn
+
                 warn(self.settings, f"the shim could not start: {error!r}; torch behaves as shipped")
             except BaseException:  # Ctrl-C: as if we had not begun, so that the next import or activate() does
                 self.engine = None
@@ -144,53 +140,6 @@ def _usable(torch: "ModuleType | None") -> bool:
     return _imported(torch) or (_spec_of(torch) is not None and hasattr(torch, "_import_device_backends"))
 
 
-def _holder() -> ModuleType:
-    holder = sys.modules.get(_OWNER)
-    if holder is None:
-        holder = ModuleType(_OWNER, "The one active copy of compat_shim in this process.")
-        holder.shim = Shim()  # type: ignore[attr-defined]
-        holder = sys.modules.setdefault(_OWNER, holder)
-    return holder
-
-
-def _owner() -> Shim:
-    """The process's shim: ours, or that of the copy of this package that came first."""
-    return _holder().shim  # type: ignore[no-any-return]
-
-
-def shared(name: str, make: "Callable[[], Table]") -> "Table":
-    """A table that all copies of this version of the package have in common, made when it is first asked for.
-
-    What the user says to one copy holds for the other, which may be the one that compiles.
-    """
-    return vars(_holder()).setdefault(f"{VERSION} {name}", make())  # type: ignore[no-any-return]
-
-
-def other_version() -> "str | None":
-    """What is wrong where a copy of another version owns the process: it shares no tables with this one."""
-    theirs = type(_owner()).activate.__globals__  # what sys.modules has under its name may be ours
-    if theirs["VERSION"] == VERSION:
-        return None
-    return (
-        f"compat_shim {theirs['VERSION']} ({theirs['__file__']}) was imported before {VERSION} ({__file__}) and does"
-        " the lowering in this process; pairs and tags registered with the second are not lowered; import only one"
-    )
-
-
-def warn_of_other_version() -> None:
-    """Say so where the user registers something."""
-    problem = other_version()
-    if problem is not None:
-        from compat_shim.patching.log import warn
-
-        warn(current_settings(), problem)
-
-
-def current_settings() -> env.Settings:
-    """What the environment asked for when the process's shim was activated."""
-    return _owner().settings
-
-
 def activate() -> None:
     """Activate the shim: apply each feature as soon as the modules it patches are imported.
 
@@ -202,20 +151,13 @@ def activate() -> None:
         compat_shim.patching.errors.ShimError: with ``COMPAT_SHIM=strict``, if a feature whose
             modules are already imported cannot be applied, or a variable has an unknown value.
     """
-    _owner().activate("activate()")
+    process.owner().activate("activate()")
 
 
 def activate_on_import() -> None:
     """What ``import compat_shim`` does."""
     if env.read().mode != "off":
-        from compat_shim.activation import route
-
-        _owner().activate(route())
-
-
-def set_route(route: str) -> None:
-    """Say how the process's shim was activated, where that is known only afterwards."""
-    _owner().route = route
+        process.owner().activate(activation.route())
 
 
 def deactivate() -> None:
@@ -224,34 +166,12 @@ def deactivate() -> None:
     A target that someone else has patched since is left alone, with a warning: putting our
     original back would undo theirs. Our wrapper beneath it then only calls the original.
     """
-    _owner().deactivate()
+    process.owner().deactivate()
 
 
 def is_active() -> bool:
     """Whether the shim is active: waiting for torch, or with its features planned or applied."""
-    return _owner().active
+    return process.owner().active
 
 
-def status() -> "Status":
-    """What was found and done: a :class:`compat_shim.report.Status`, with ``to_dict()``.
-
-    Does not import torch. A feature whose modules are not imported yet is ``PENDING``.
-    """
-    from compat_shim.report import make_status
-
-    return make_status(_owner())
-
-
-def verdicts() -> "dict[str, str]":
-    """The features with their verdicts, as they were decided; none while nothing is planned."""
-    engine = _owner().engine
-    return {} if engine is None else {name: plan.finding.verdict.value for name, plan in engine.plans.items()}
-
-
-def may_come(feature: str) -> bool:
-    """Whether a feature is there, or still waits for the modules that it needs.
-
-    As it is now: what somebody has replaced since it was applied is not there.
-    """
-    engine = _owner().engine
-    return engine is not None and engine.plans[feature].now()[0].verdict.name in ("APPLIED", "NATIVE", "PENDING")
+process.own(Shim)

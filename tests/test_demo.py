@@ -38,7 +38,7 @@ def test_the_demo_lowers_every_call_is_right_and_shows_the_code() -> None:
 
 
 def test_a_layer_is_found_whose_ops_are_called_by_a_variable() -> None:
-    from compat_shim.demo.listing import layer_lines
+    from compat_shim.demo.layer_code import layer_lines
 
     code = "def call(args):\n    call_linear = torch.ops.compat_shim_demo.linear_dequant.out._op\n"
     code += "".join(f"    before{n}()\n    call_linear(x{n}, out=y{n})\n    del x{n}\n" for n in range(4))
@@ -66,6 +66,6 @@ def test_a_call_that_was_not_lowered_is_a_problem() -> None:
 
 
 def test_a_wrong_option_is_exit_code_2() -> None:
-    from compat_shim.cli import main
+    from compat_shim.commands.main import main
 
     assert main(["demo", "--layers", "0"]) == 2

@@ -23,7 +23,7 @@ from torch._inductor.utils import run_and_get_code
 
 import compat_shim
 from compat_shim.env import FEATURE_IDS
-from compat_shim.features import FEATURES
+from compat_shim.patches import FEATURES
 from compat_shim.patching.engine import brought
 
 

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 import compat_shim
-from compat_shim import support
-from compat_shim.features import FEATURES
-from compat_shim.out_variant.tag import TAG_VALUES
+from compat_shim.patches import FEATURES
+from compat_shim.patches.tag import TAG_VALUES
 from compat_shim.patching import fingerprint
+from compat_shim.reports import release_table
 
 README = Path(__file__).parents[1] / "README.md"
 RELEASE = torch.__version__.partition("+")[0]
@@ -27,16 +27,16 @@ def _active_with_inductor() -> None:
 
 
 def test_the_table_holds_the_installed_release() -> None:
-    assert RELEASE in support.releases()
+    assert RELEASE in release_table.releases()
 
 
 def test_every_feature_has_the_verdict_that_the_table_says() -> None:
     found = {feature.id: feature.verdict for feature in compat_shim.status().features}
-    assert found == {feature.id: support.expected(feature, RELEASE)[1].value for feature in FEATURES}
+    assert found == {feature.id: release_table.expected(feature, RELEASE)[1].value for feature in FEATURES}
 
 
 def test_the_readme_shows_the_table_that_the_command_prints() -> None:
-    assert support.table() in README.read_text(encoding="utf-8")
+    assert release_table.table() in README.read_text(encoding="utf-8")
 
 
 NATIVE_SINCE = {

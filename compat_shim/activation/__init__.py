@@ -6,6 +6,8 @@ Each way leads to ``bootstrap/sitecustomize.py``, which makes the shim wait for 
 import os
 import sys
 
+from compat_shim import env
+
 BOOTSTRAP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "bootstrap")
 HIDDEN = "{} comes before the bootstrap folder on the path: programs that do not import compat_shim run without it"
 _FILE = os.path.join(BOOTSTRAP, "sitecustomize.py")
@@ -15,8 +17,6 @@ def route() -> str:
     """How ``import compat_shim`` came about: one of the routes that ``status`` shows."""
     if not _waits():
         return "import compat_shim"
-    from compat_shim import env
-
     if BOOTSTRAP not in os.environ.get("PYTHONPATH", "").split(os.pathsep):
         return "enable"
     return env.started_by() or "sitecustomize"

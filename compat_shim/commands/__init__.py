@@ -1,1 +1,1 @@
-"""The commands ``status`` and ``explain``. The others are beside what they do."""
+"""The commands of ``python -m compat_shim`` and ``compat-shim``: one file each, and what they share."""

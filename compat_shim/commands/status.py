@@ -5,24 +5,46 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from typing import Any
 
-from compat_shim import shim, support
-from compat_shim.commands.load import load
+from compat_shim import process
+from compat_shim.commands import import_option
+from compat_shim.commands.exit_codes import DONE, FOUND_WRONG
 from compat_shim.patching.errors import ShimError
-from compat_shim.report import make_status
 
 
-def main(options: argparse.Namespace) -> int:
-    """The command ``status``."""
+def add_to(commands: Any) -> None:
+    """Add the command to argparse's sub-parsers."""
+    parser = commands.add_parser(
+        "status",
+        help="what was found and done on this torch",
+        description="Import torch and its compiler, apply every feature and print what became of each patch."
+        " Exit code 0 if every feature is applied or native, 1 otherwise.",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON (schema_version 1)")
+    parser.add_argument(
+        "--releases", action="store_true", help="print the support table of all releases of torch instead; exit code 0"
+    )
+    import_option.add_to(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the status; returns the exit code."""
+    # The other commands start where packaging is missing, which these need.
+    from compat_shim.reports import release_table
+    from compat_shim.reports.status import make_status
+
     if options.releases:
-        print(support.table())
-        return 0
-    owner = shim._owner()
+        print(release_table.table())
+        return DONE
+    owner = process.owner()
     try:
-        import torch  # noqa: F401  (activates what waits for it)
+        # Activates what waits for it. Not there, it is no error: the status says so.
+        import torch  # noqa: F401
 
         for name in options.imports:
-            load(name)
+            import_option.load(name)
         if owner.engine is not None:
             owner.engine.import_all()
     except ImportError as error:
@@ -31,4 +53,4 @@ def main(options: argparse.Namespace) -> int:
         print(error, file=sys.stderr)
     status = make_status(owner)
     print(json.dumps(status.to_dict(), indent=2) if options.json else status)
-    return 0 if status.good else 1
+    return DONE if status.good else FOUND_WRONG

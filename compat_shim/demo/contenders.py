@@ -11,11 +11,13 @@ from typing import Any
 
 import torch
 from torch._dynamo.utils import counters
+from torch._inductor.utils import run_and_get_code
 
 import compat_shim
 from compat_shim.demo.block import Block, ops_alone
 from compat_shim.demo.ops import NAMESPACE
-from compat_shim.out_variant.lowering.codegen import spelled_out
+from compat_shim.out_variant.lowering import releases
+from compat_shim.out_variant.lowering.generated_code import spelled_out
 
 COUNTER = "compat_shim"
 _OUT_CALL = re.compile(rf"torch\.ops\.{NAMESPACE}\.\w+\.out\(")
@@ -60,8 +62,6 @@ def compile_both(block: Block, x: torch.Tensor) -> tuple[Contender, Contender]:
         The contenders, stock first. What stock torch raises is kept in its ``error``, and so is
         what compiling with the shim raises.
     """
-    from torch._inductor.utils import run_and_get_code
-
     stock = _make(f"stock torch {torch.__version__.partition('+')[0]}", False, block)
     shimmed = _make("with the shim", True, block)
 
@@ -114,20 +114,13 @@ def _compiling(contender: Contender) -> Iterator[None]:
     """The contender's side of the shim, an empty Inductor cache, and its errors kept."""
     (compat_shim.activate if contender.shim else compat_shim.deactivate)()
     try:
-        with fresh_cache():  # keeps its folder if an error leaves it, so none may
+        with releases.fresh_cache():  # keeps its folder if an error leaves it, so none may
             try:
                 yield
             except Exception as error:
                 contender.error = describe(error)
     finally:
         compat_shim.activate()
-
-
-def fresh_cache() -> contextlib.AbstractContextManager[Any]:
-    """Inductor's caches, empty, in a folder of their own."""
-    from torch._inductor import utils
-
-    return (getattr(utils, "fresh_cache", None) or utils.fresh_inductor_cache)()  # renamed in 2.9
 
 
 def describe(error: Exception) -> str:

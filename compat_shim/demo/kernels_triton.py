@@ -52,30 +52,24 @@ def _linear_dequant(  # type: ignore
 ):
     row = (tl.program_id(0) * BLOCK_ROWS + tl.arange(0, BLOCK_ROWS)).to(tl.int64)
     feature = (tl.program_id(1) * BLOCK_FEATURES + tl.arange(0, BLOCK_FEATURES)).to(tl.int64)
+    in_rows, in_features = row < rows, feature < features
     total = tl.zeros((BLOCK_ROWS, BLOCK_FEATURES), tl.int32)
     for start in range(0, width, BLOCK_WIDTH):
         column = start + tl.arange(0, BLOCK_WIDTH)
-        left = tl.load(
-            q + row[:, None] * q_stride + column[None, :],
-            mask=(row[:, None] < rows) & (column[None, :] < width),
-            other=0,
+        in_width = column < width
+        left = q + row[:, None] * q_stride + column[None, :]
+        right = weight_q + feature[None, :] * weight_stride + column[:, None]
+        total += tl.dot(
+            tl.load(left, mask=in_rows[:, None] & in_width[None, :], other=0),
+            tl.load(right, mask=in_features[None, :] & in_width[:, None], other=0),
         )
-        right = tl.load(
-            weight_q + feature[None, :] * weight_stride + column[:, None],
-            mask=(feature[None, :] < features) & (column[:, None] < width),
-            other=0,
-        )
-        total += tl.dot(left, right)
-    row_scale = tl.load(scale + row, mask=row < rows, other=0.0)
-    feature_scale = tl.load(weight_scale + feature, mask=feature < features, other=0.0)
+    row_scale = tl.load(scale + row, mask=in_rows, other=0.0)
+    feature_scale = tl.load(weight_scale + feature, mask=in_features, other=0.0)
     result = total.to(tl.float32) * row_scale[:, None] * feature_scale[None, :]
     if HAS_BIAS:
-        result += tl.load(bias + feature, mask=feature < features, other=0.0)[None, :]
-    tl.store(
-        out + row[:, None] * out_stride + feature[None, :],
-        result,
-        mask=(row[:, None] < rows) & (feature[None, :] < features),
-    )
+        result += tl.load(bias + feature, mask=in_features, other=0.0)[None, :]
+    place = out + row[:, None] * out_stride + feature[None, :]
+    tl.store(place, result, mask=in_rows[:, None] & in_features[None, :])
 
 
 def quantize_rows(x: torch.Tensor, q: torch.Tensor, scale: torch.Tensor) -> None:

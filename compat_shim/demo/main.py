@@ -12,7 +12,7 @@ from compat_shim.demo import measure, ops
 from compat_shim.demo.block import CALLS_PER_LAYER, Block
 from compat_shim.demo.checks import Reference, Result, check
 from compat_shim.demo.contenders import Contender, compile_both
-from compat_shim.demo.listing import layer_lines
+from compat_shim.demo.layer_code import layer_lines
 
 WIDTH = 110
 
@@ -39,8 +39,9 @@ def run(layers: int, rows: int, width: int, steps: int) -> int:
 
 
 def _missing_features() -> list[str]:
+    # The features wait for these and decide now, and not before the shim is activated.
     import torch._inductor.compile_fx
-    import torch._inductor.scheduler  # noqa: F401  (the features wait for these and decide now)
+    import torch._inductor.scheduler  # noqa: F401
 
     return [
         f"{feature.id} is {feature.verdict}: expected {feature.expected or 'it applied'}, found {feature.found or '-'}"

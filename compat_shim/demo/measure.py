@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 
 import torch
+from torch.autograd.profiler import profile
 
 Step = Callable[[torch.Tensor], torch.Tensor]
 
@@ -43,8 +44,6 @@ def _memory_cuda(step: Step, x: torch.Tensor) -> Memory:
 
 
 def _memory_cpu(step: Step, x: torch.Tensor) -> Memory:
-    from torch.autograd.profiler import profile
-
     with profile(profile_memory=True) as profiler:
         step(x)
     changes = [event.nbytes() for event in profiler.kineto_results.events() if event.name() == "[memory]"]

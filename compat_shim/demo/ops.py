@@ -17,6 +17,8 @@ from types import ModuleType
 
 import torch
 
+from compat_shim.demo import kernels_cpu
+
 NAMESPACE = "compat_shim_demo"
 
 _LINEAR_INPUTS = "Tensor q, Tensor scale, Tensor weight_q, Tensor weight_scale, Tensor? bias=None"
@@ -44,14 +46,12 @@ def register() -> torch.library.Library:
 
 
 def _kernels(tensor: torch.Tensor) -> ModuleType:
-    # Looked up per call: triton is imported only where a CUDA tensor arrives.
-    if tensor.is_cuda:
-        from compat_shim.demo import kernels_triton
+    if not tensor.is_cuda:
+        return kernels_cpu
+    # Imports triton, which a machine without a GPU need not have.
+    from compat_shim.demo import kernels_triton
 
-        return kernels_triton
-    from compat_shim.demo import kernels_cpu
-
-    return kernels_cpu
+    return kernels_triton
 
 
 def _quantize_rows(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

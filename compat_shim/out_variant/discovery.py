@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from compat_shim import shim
+import torch
+from torch._ops import OpOverload
+
+from compat_shim import process
 from compat_shim.out_variant import marks, names, pairing, registry
 from compat_shim.out_variant import schema as schemas
 from compat_shim.out_variant.tag import out_tags
-
-# torch is imported where it is used: importing it applies patches, and those import this module.
-if TYPE_CHECKING:
-    from torch._ops import OpOverload
 
 
 def to_out_variant(op: OpOverload) -> OpOverload | None:
@@ -132,19 +130,27 @@ def wrap_to_out_variant(original: Callable[..., Any]) -> Callable[..., Any]:
             return None
         return found if found is None or not takes_other_outs(found) or original(op) is found else None
 
-    return either_tag
+    return answering(either_tag, original)
 
 
-def wrap_check_out_variant(_: Callable[..., Any]) -> Callable[..., Any]:
+def wrap_check_out_variant(original: Callable[..., Any]) -> Callable[..., Any]:
     """torch's own ``check_out_variant`` (2.11 on), of torch's own ``to_out_variant``."""
 
     def either_tag(functional_op: OpOverload, expected_out_op: OpOverload) -> None:
-        import torch
-
         found = torch._library._out_variant.to_out_variant(functional_op)
         check_found(found, functional_op, expected_out_op)
 
-    return either_tag
+    return answering(either_tag, original)
+
+
+def wrap_lookup_manual_out_variant(original: Callable[..., Any]) -> Callable[..., Any]:
+    """torch's own ``lookup_manual_out_variant`` (2.12 on), which finds what is registered here, too."""
+
+    def lookup_manual_out_variant(op: OpOverload) -> OpOverload | None:
+        found: OpOverload | None = registry.lookup_manual_out_variant(op)
+        return original(op) if found is None else found
+
+    return answering(lookup_manual_out_variant, original)
 
 
 def get_out_arg_names(out_op: OpOverload) -> list[str]:
@@ -188,20 +194,5 @@ def _upstream_lowers() -> bool:
     return (
         virtualized is not None
         and not isinstance(virtualized.V.graph, virtualized.NullHandler)
-        and not shim.may_come("lowering")
+        and not process.may_come("lowering")
     )
-
-
-def make_module(name: str) -> ModuleType:
-    """The module ``torch._library._out_variant``, for releases that have none."""
-    module = ModuleType(name, __doc__)
-    contents: dict[str, Any] = {
-        "to_out_variant": to_out_variant,
-        "check_out_variant": check_out_variant,
-        "get_out_arg_names": get_out_arg_names,
-        "register_out_variant": registry.register_out_variant,
-        "lookup_manual_out_variant": registry.lookup_manual_out_variant,
-        "_is_functional": schemas.is_functional,
-    }
-    vars(module).update(contents)
-    return module

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from compat_shim import shim
+import torch
+from torch._ops import OpOverload
+
+from compat_shim import process
 from compat_shim.out_variant import kernels, marks, names, registry
 from compat_shim.out_variant import schema as schemas
 from compat_shim.out_variant.discovery import get_out_arg_names
 
-# torch is imported where it is used: importing it applies patches, and those import this module.
-if TYPE_CHECKING:
-    from torch._ops import OpOverload
-
-_libraries: list[Any] = shim.shared("libraries", list)  # an op lives as long as the library that defined it
+_libraries: list[Any] = process.shared("libraries", list)  # an op lives as long as the library that defined it
 
 
 def functional_of(out_op: OpOverload | str, *, like: Callable[..., Any], name: str | None = None) -> OpOverload:
@@ -42,8 +41,6 @@ def functional_of(out_op: OpOverload | str, *, like: Callable[..., Any], name: s
             of an input cannot be written in a schema's text. Called, the functional op raises it where
             ``like`` does not return one Tensor for each out argument.
     """
-    import torch
-
     out = names.find(names.name_of(out_op)) if isinstance(out_op, str) else out_op
     if out is None:
         raise ValueError(f"{out_op!r} is not defined; load its library first")
@@ -53,6 +50,12 @@ def functional_of(out_op: OpOverload | str, *, like: Callable[..., Any], name: s
     name = names.name_of(name or _default_name(out.name()))
     if names.exists(name):
         raise ValueError(f"{name} is defined already; give another name, or pair the two by register_out_variant")
+    functional = _define(name, out, like)
+    registry.register_out_variant(functional, out)
+    return functional
+
+
+def _define(name: str, out: OpOverload, like: Callable[..., Any]) -> OpOverload:
     text = _schema_text(name, out)
     namespace, _, signature = text.partition("::")
     op_name = signature.partition("(")[0]
@@ -64,7 +67,6 @@ def functional_of(out_op: OpOverload | str, *, like: Callable[..., Any], name: s
     _libraries.append(library)
     functional = names.find(name)
     assert functional is not None, name
-    registry.register_out_variant(functional, out)
     return functional
 
 
@@ -74,7 +76,7 @@ def _stride_tags(out: Any) -> Iterator[Any]:
 
 
 def _default_name(out: str) -> str:
-    base, _, overload = out.partition(".")
+    base, overload = names.op_of(out), names.split(out)[2]
     if overload:
         rest = overload.removesuffix("out").removesuffix("_")
         return f"{base}.{rest}" if rest else base
@@ -83,8 +85,6 @@ def _default_name(out: str) -> str:
 
 def _schema_text(name: str, out: OpOverload) -> str:
     """The schema of the functional op of an out op, as the text that torch's parser takes."""
-    import torch
-
     outs = schemas.out_arguments(out._schema)
     returns = "Tensor" if len(outs) == 1 else f"({', '.join('Tensor' for _ in outs)})"
     text = f"{name}({_inputs(out._schema)}) -> {returns}"
@@ -117,8 +117,6 @@ def _inputs(schema: Any) -> str:
 
 def _with_default(argument: str, value: Any) -> str:
     """An argument's text with a default that torch's parser takes, where it does not take what torch prints."""
-    import torch
-
     declared, separator, _ = argument.partition("=")
     if separator and isinstance(value, torch.device):
         return f'{declared}="{value}"'
@@ -146,7 +144,6 @@ def _split(arguments: str) -> list[str]:
 
 def _checked(like: Callable[..., Any], name: str, written: Sequence[str]) -> Callable[..., Any]:
     """``like``, whose result is what the functional op returns: a Tensor, or a tuple of several."""
-    import torch
 
     def make_buffers(*args: Any, **kwargs: Any) -> Any:
         made = like(*args, **kwargs)
@@ -164,8 +161,6 @@ def _checked(like: Callable[..., Any], name: str, written: Sequence[str]) -> Cal
 
 def _kernel(out: Any, make_buffers: Callable[..., Any]) -> Callable[..., Any]:
     inputs, written = schemas.inputs(out._schema), get_out_arg_names(out)
-
-    import torch
 
     def kernel(*args: Any, **kwargs: Any) -> Any:
         # Below autograd, as a kernel runs in compiled code: an out op refuses inputs that require grad.

@@ -5,7 +5,9 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterable, Iterator
 
-from compat_shim.out_variant import registry
+import torch
+
+from compat_shim.out_variant import kernel_record
 
 # What torch was built for, as torch._C says it.
 _BUILT_FOR = {"cuda": "_has_cuda", "xpu": "_has_xpu", "mps": "_has_mps"}
@@ -75,15 +77,13 @@ def exchanged(functional: str, out: str, device: str) -> bool:
     """
     if _is_switched_off(functional, device):
         return True
-    if not registry.was_exchanged(functional):
+    if not kernel_record.was_exchanged(functional):
         return False
-    moment, exchange = registry.kernel(functional, _serving_key(functional, device))
-    return exchange and moment > registry.kernel(out, _serving_key(out, device))[0]
+    moment, exchange = kernel_record.kernel(functional, _serving_key(functional, device))
+    return exchange and moment > kernel_record.kernel(out, _serving_key(out, device))[0]
 
 
 def _is_switched_off(name: str, device: str) -> bool:
-    import torch
-
     definition = torch._library.custom_ops.OPDEFS.get(name)
     switched_off = getattr(definition, "_disabled_kernel", ())
     return bool(switched_off) and (device if device in definition._backend_fns else None) in switched_off
@@ -91,9 +91,7 @@ def _is_switched_off(name: str, device: str) -> bool:
 
 def _serving_key(name: str, device: str) -> str:
     """The dispatch key of the kernel that calls on the device run; empty if there is none."""
-    import torch
-
-    for key in (torch._C._dispatch_key_for_device(device), *registry.COMPOSITE_KEYS):
+    for key in (torch._C._dispatch_key_for_device(device), *kernel_record.COMPOSITE_KEYS):
         if torch._C._dispatch_has_kernel_for_dispatch_key(name, key):
             return str(key)
     return ""
@@ -122,8 +120,6 @@ def kind(name: str, device: str) -> Kind:
         name: of the overload, ``ns::op.out``.
         device: the type, ``"cuda"``.
     """
-    import torch
-
     key = torch._C._dispatch_key_for_device(device)
     # This one counts composite kernels, and takes a third of the time.
     if not torch._C._dispatch_has_computed_kernel_for_dispatch_key(name, key):
@@ -138,8 +134,6 @@ def devices() -> list[str]:
 
     Each costs a pair some calls into the dispatcher for every graph, in the cache key.
     """
-    import torch
-
     found = [device for device, has in _BUILT_FOR.items() if getattr(torch._C, has, False)]
     if not found:  # asked in a build for CUDA, it would initialise the driver, which no fork survives
         found.append(torch._C._get_accelerator().type)

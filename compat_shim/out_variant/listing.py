@@ -9,13 +9,14 @@ import dataclasses
 import sys
 from collections.abc import Iterator, Set
 
+import torch
+
 from compat_shim.out_variant import marks, names
 from compat_shim.out_variant.tag import out_tags
 
 _BUILTIN = tuple(f"{namespace}::" for namespace in marks.BUILTIN)
 # The modules of generated code, one for each compiled graph.
 _GENERATED = "torch._inductor.runtime.compile_tasks."
-_KEY_MADE = "compat_shim_key_made"  # an attribute of a compile's context
 
 
 @dataclasses.dataclass
@@ -46,36 +47,18 @@ def tagged() -> Iterator[str]:
     yield from (name for name in _listing().may_be_tagged if _is_tagged(name, tags))
 
 
-def key_made() -> None:
-    """Note that a cache key of the compile that is running holds what is listed now."""
-    import torch
-
-    context = torch._guards.CompileContext.try_get()
-    if context is not None:
-        vars(context)[_KEY_MADE] = True
+def knows(name: str) -> bool:
+    """Whether the last listing has this tagged overload."""
+    return name in _last.may_be_tagged or name in marks.marked_names()
 
 
-def missed(name: str) -> bool:
-    """Whether a cache key of the compile that is running was made without this tagged overload.
-
-    So for what C++ code has registered unseen, neither by an import nor a library loaded by ``torch.ops``,
-    or since the key was made. Then the next call of ``tagged()`` lists all ops.
-    """
-    import torch
-
-    context = torch._guards.CompileContext.try_get()
-    if context is None or _KEY_MADE not in vars(context):
-        return False
-    if name in _last.may_be_tagged or name in marks.marked_names():
-        return False
+def outdate() -> None:
+    """Let the next call of :func:`tagged` list all ops: one has been met that came unseen."""
     _last.modules = None
-    return True
 
 
 def _listing() -> _Listing:
     global _last
-    import torch
-
     libraries, defined = len(torch.ops.loaded_libraries), getattr(torch.library, "_defs", None)
     if (
         defined is None
@@ -93,8 +76,6 @@ def _listing() -> _Listing:
 
 
 def _list(defined: Set[str] | None) -> Iterator[str]:
-    import torch
-
     tags = out_tags()
     for name in torch._C._dispatch_get_all_op_names():
         # What C++ has defined stays as long as the process, with its tags; a Library of Python's may go away

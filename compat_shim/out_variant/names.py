@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import keyword
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-# torch is imported where it is used: importing it applies patches, and those import this module.
-if TYPE_CHECKING:
-    from torch._ops import OpOverload
+import torch
+from torch._ops import OpOverload
+
+from compat_shim.out_variant import schema as schemas
 
 
 def name_of(op: Any) -> str:
@@ -17,27 +18,33 @@ def name_of(op: Any) -> str:
         TypeError: ``op`` is neither an ``OpOverload`` nor a string.
         ValueError: a string that is not ``namespace::name`` or ``namespace::name.overload``.
     """
-    from torch._ops import OpOverload
-
     if isinstance(op, OpOverload):
         return op.name()
     if not isinstance(op, str):
         raise TypeError(f"expected an OpOverload such as torch.ops.ns.op.default, or its name, found {op!r}")
-    namespace, separator, rest = op.partition("::")
-    base, _, overload = rest.partition(".")
-    if not (separator and namespace and base) or "." in overload:
+    namespace, base, overload = split(op)
+    if not (namespace and base) or "." in overload:
         raise ValueError(f"{op!r} is not the name of an overload, such as 'ns::op' or 'ns::op.out'")
     return f"{namespace}::{base}" if overload in ("", "default") else op
 
 
+def split(name: str) -> tuple[str, str, str]:
+    """``"ns::op.out"`` → ``("ns", "op", "out")``; an overload without a name, or a bare op, has the last one empty."""
+    namespace, _, rest = name.partition("::")
+    base, _, overload = rest.partition(".")
+    return namespace, base, overload
+
+
+def op_of(name: str) -> str:
+    """``"ns::op.out"`` → ``"ns::op"``: the op that an overload is of."""
+    return name.partition(".")[0]
+
+
 def find(name: str) -> OpOverload | None:
     """The overload of that name, or None where no loaded library defines it or Python cannot reach it."""
-    import torch
-
     if not exists(name):
         return None
-    base, _, overload = name.partition(".")
-    namespace, _, op_name = base.partition("::")
+    namespace, op_name, overload = split(name)
     packet = getattr(getattr(torch.ops, namespace), op_name)
     found = getattr(packet, overload or "default", None)
     # A packet has attributes of its own: an overload called ``op`` or ``overloads`` is hidden by them.
@@ -46,17 +53,12 @@ def find(name: str) -> OpOverload | None:
 
 def exists(name: str) -> bool:
     """Whether a loaded library defines the overload: one call into the dispatcher."""
-    import torch
-
-    base, _, overload = name.partition(".")
-    return torch._C._get_operation_overload(base, overload) is not None
+    return _in_dispatcher(name) is not None
 
 
 def alive(op: OpOverload) -> bool:
     """Whether ``op`` is still what its name stands for, and not left over from a dead library."""
-    import torch
-
-    namespace, _, name = op._schema.name.partition("::")
+    namespace, name, _ = split(op._schema.name)
     packet = vars(getattr(torch.ops, namespace)).get(name)
     # A library that is collected, or was made by C++, takes its ops from the dispatcher, but no packet along.
     return packet is not None and packet is op._overloadpacket and exists(op.name())
@@ -67,9 +69,17 @@ def schemas_of(base: str) -> list[Any]:
 
     A packet's own list is that of when the packet was made.
     """
-    import torch
-
     return list(torch._C._jit_get_schemas_for_operator(base))
+
+
+def writing(base: str) -> list[Any]:
+    """The schemas of the overloads of ``ns::op`` that write to an argument, or are named as if they did."""
+    return [schema for schema in schemas_of(base) if schemas.out_arguments(schema) or _is_named_out(schema)]
+
+
+def _is_named_out(schema: Any) -> bool:
+    last = schema.overload_name or schema.name
+    return bool(last == "out" or last.endswith("_out"))
 
 
 def of_schema(schema: Any) -> str:
@@ -79,19 +89,22 @@ def of_schema(schema: Any) -> str:
 
 def tags_of(name: str) -> tuple[Any, ...]:
     """The tags of an overload; none where no loaded library defines it."""
-    import torch
+    found = _in_dispatcher(name)
+    return () if found is None else tuple(found[2])
 
+
+def _in_dispatcher(name: str) -> Any:
+    """What the dispatcher has under the name of an overload, or None."""
     base, _, overload = name.partition(".")
     # One C++ call. Asking torch.ops would build a packet for every op.
-    found = torch._C._get_operation_overload(base, overload)
-    return () if found is None else tuple(found[2])
+    return torch._C._get_operation_overload(base, overload)
 
 
 def source(name: str) -> str:
     """How Python source reaches an overload: ``torch.ops.ns.op.out``, by ``getattr`` where that is no path."""
-    base, _, overload = name.partition(".")
+    namespace, base, overload = split(name)
     path = "torch.ops"
-    for part in (*base.split("::"), overload or "default"):
+    for part in (namespace, base, overload or "default"):
         path = f"{path}.{part}" if is_plain(part) else f"getattr({path}, {part!r})"
     return path
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 
-from compat_shim.out_variant import candidates, names, pairing, registry
+import torch
+
+from compat_shim.out_variant import lookalikes, names, pairing, registry
 from compat_shim.out_variant import schema as schemas
 
 # Those that torch itself defines, on some release from 2.6 to 2.15. ``quantized_decomposed`` is not among
@@ -109,36 +111,49 @@ def pair_namespace(namespace: str) -> NamespaceReport:
             " register_out_variant"
         )
     all_names = _all_names(namespace)
-    paired: list[tuple[str, str]] = []
-    already: list[tuple[str, str]] = []
-    refused: list[tuple[str, str, str]] = []
-    for base in sorted({name.partition(".")[0] for name in all_names}):
-        known = _known(base)
-        already += known.items()
-        # Decided as a whole: what has its pair by tag is still a rival of the rest.
-        open_to = pairing.family_of(base, candidates.writing(base)).without({*known, *known.values()})
-        _register(open_to, paired)
-        # The packet goes before the flat name.
-        fitted = {names.of_schema(open_to.functionals[mine]) for mine, _ in open_to.decision.edges}
-        flat = pairing.family_of(base, candidates.writing(f"{base}_out"), taken={*known, *fitted})
-        _register(flat, paired)
-        done = {name for name, _ in (*paired, *known.items())}
-        for schema in open_to.functionals:
-            name = names.of_schema(schema)
-            if name in done or not schema.returns:
-                continue
-            refused += [
-                (name, out, "; ".join(reasons)) for out, reasons in candidates.refusals(schema, (open_to, flat))
-            ]
-    limited = [(*pair, why) for pair in (*paired, *already) for why in _limits(pair[0])]
+    found = _Found()
+    for base in sorted({names.op_of(name) for name in all_names}):
+        _pair_op(base, found)
+    limited = [(*pair, why) for pair in (*found.paired, *found.already) for why in _limits(pair[0])]
     return NamespaceReport(
-        namespace, tuple(paired), tuple(already), tuple(refused), len(all_names), limited=tuple(limited)
+        namespace,
+        tuple(found.paired),
+        tuple(found.already),
+        tuple(found.refused),
+        len(all_names),
+        limited=tuple(limited),
     )
 
 
-def _all_names(namespace: str) -> list[str]:
-    import torch
+@dataclasses.dataclass
+class _Found:
+    """As in :class:`NamespaceReport`, while it is being made."""
 
+    paired: list[tuple[str, str]] = dataclasses.field(default_factory=list)
+    already: list[tuple[str, str]] = dataclasses.field(default_factory=list)
+    refused: list[tuple[str, str, str]] = dataclasses.field(default_factory=list)
+
+
+def _pair_op(base: str, found: _Found) -> None:
+    known = _known(base)
+    found.already += known.items()
+    # Decided as a whole: what has its pair by tag is still a rival of the rest.
+    open_to = pairing.family_of(base, names.writing(base)).without({*known, *known.values()})
+    _register(open_to, found.paired)
+    # The packet goes before the flat name.
+    fitted = {names.of_schema(open_to.functionals[mine]) for mine, _ in open_to.decision.edges}
+    flat = pairing.family_of(base, names.writing(f"{base}_out"), taken={*known, *fitted})
+    _register(flat, found.paired)
+    done = {name for name, _ in (*found.paired, *known.items())}
+    for schema in open_to.functionals:
+        name = names.of_schema(schema)
+        if name in done or not schema.returns:
+            continue
+        for out, reasons in lookalikes.refusals(schema, (open_to, flat)):
+            found.refused.append((name, out, "; ".join(reasons)))
+
+
+def _all_names(namespace: str) -> list[str]:
     return [name for name in torch._C._dispatch_get_all_op_names() if name.startswith(f"{namespace}::")]
 
 
@@ -154,7 +169,7 @@ def _known(base: str) -> dict[str, str]:
 
 def _limits(functional: str) -> tuple[str, ...]:
     pair = pairing.find_pair_by_name(functional)
-    return () if pair is None else candidates.limits(pair)
+    return () if pair is None else lookalikes.limits(pair)
 
 
 def _register(family: pairing.Family, paired: list[tuple[str, str]]) -> None:

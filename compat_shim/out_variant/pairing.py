@@ -5,14 +5,12 @@ from __future__ import annotations
 import dataclasses
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from torch._ops import OpOverload
 
 from compat_shim.out_variant import families, listing, marks, names, registry
 from compat_shim.out_variant import schema as schemas
-
-# torch is imported where it is used: importing it applies patches, and those import this module.
-if TYPE_CHECKING:
-    from torch._ops import OpOverload
 
 
 @dataclasses.dataclass(frozen=True)
@@ -215,4 +213,4 @@ def _functional_ops() -> Iterator[OpOverload]:
 
 def tagged_ops() -> list[str]:
     """The ops (``ns::op``) outside torch's own namespaces that have an overload tagged as an out variant."""
-    return sorted({name.partition(".")[0] for name in listing.tagged()})
+    return sorted({names.op_of(name) for name in listing.tagged()})

@@ -1,4 +1,4 @@
-"""What was registered: pairs by hand, those that wait for their ops, and kernels from Python, with when.
+"""What the user registered: pairs by hand, and those that wait for their ops.
 
 ``register_out_variant`` is for ops whose out variant carries no tag, has a flat name
 (``op_out``) or belongs to another namespace. torch 2.12 has a registry of the same name
@@ -7,31 +7,27 @@
 
 from __future__ import annotations
 
-import itertools
 import weakref
-from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Iterator, Sequence
 
-from compat_shim import shim
+import torch
+from torch._ops import OpOverload
+
+from compat_shim import process
 from compat_shim.out_variant import marks, names
 from compat_shim.out_variant import schema as schemas
 from compat_shim.patching.log import logger
-
-# torch is imported where it is used: importing it applies patches, and those import this module.
-if TYPE_CHECKING:
-    from torch._ops import OpOverload
-    from torch.library import Library
 
 # functional → out, the names of its out arguments and the source. The ops are held weakly: the packets of
 # a library that goes away take their overloads along, and two of one packet hold each other by it.
 # Last stand the names of both ops: a family looks at its own pairs alone.
 _Registered = tuple["weakref.ref[OpOverload]", tuple[str, ...], str, tuple[str, str]]
-_registered: dict[weakref.ref[OpOverload], _Registered] = shim.shared("registered", dict)
+_registered: dict[weakref.ref[OpOverload], _Registered] = process.shared("registered", dict)
 # How often the table above has changed: an out variant that is taken by hand is missing from its family.
-_changes: list[int] = shim.shared("changes", lambda: [0])
+_changes: list[int] = process.shared("changes", lambda: [0])
 
 # Pairs whose ops no library has defined yet, by name: functional → out, out arguments.
-_waiting: dict[str, tuple[str, Sequence[str] | None]] = shim.shared("waiting", dict)
+_waiting: dict[str, tuple[str, Sequence[str] | None]] = process.shared("waiting", dict)
 
 
 def register_out_variant(
@@ -59,7 +55,7 @@ def register_out_variant(
         ValueError: the two do not fit together, or a name is not one; the message says in what.
     """
     functional_name, out_name = names.name_of(functional_op), names.name_of(out_op)
-    shim.warn_of_other_version()
+    process.warn_of_other_version()
     functional = names.find(functional_name) if isinstance(functional_op, str) else functional_op
     out = names.find(out_name) if isinstance(out_op, str) else out_op
     if functional is None or out is None:
@@ -73,7 +69,7 @@ def register_out_variant(
 
 def register_from_namespace(functional: OpOverload, out: OpOverload) -> None:
     """Take a pair that ``pair_namespace`` found. Raises as :func:`register_out_variant`."""
-    shim.warn_of_other_version()
+    process.warn_of_other_version()
     _register(functional, out, None, "namespace")
 
 
@@ -202,118 +198,5 @@ def native_manual(op: OpOverload) -> OpOverload | None:
 
 def native_registry() -> dict[OpOverload, OpOverload]:
     """The pairs in torch's own registry (2.12 on; symmetric memory uses it)."""
-    import torch
-
     module = getattr(torch._library, "_out_variant", None)
     return getattr(module, "_manual_out_variant_registry", {})
-
-
-# Who registered kernels from Python, oldest first, each library once: when, the library, and whether calls
-# ran another kernel until then. A library is held weakly, and its kernels go with it.
-_Kernel = tuple[int, "weakref.ref[Library]", bool]
-_kernels: dict[tuple[str, str], list[_Kernel]] = shim.shared("kernels", dict)  # by overload and dispatch key
-_moments: Iterator[int] = shim.shared("moments", lambda: itertools.count(1))
-_exchanged: set[str] = shim.shared("exchanged", set)  # the overloads of which a kernel was exchanged at some time: few
-
-COMPOSITE_KEYS = (  # in the order in which the dispatcher takes them for a device without a kernel of its own
-    "CompositeExplicitAutogradNonFunctional",
-    "CompositeExplicitAutograd",
-    "CompositeImplicitAutograd",
-)
-
-
-def kernel(name: str, key: str) -> tuple[int, bool]:
-    """The kernel that an overload has under a dispatch key: when it was registered, and whether in exchange.
-
-    It is an exchange if calls ran another kernel until then, of that key or a composite one. The moment is 0
-    for a kernel that was registered unseen: by C++, or while the shim was not active.
-    """
-    for moment, library, exchange in reversed(_kernels.get((name, key), ())):
-        if _is_loaded(library):
-            return moment, exchange
-    return 0, False
-
-
-def was_exchanged(name: str) -> bool:
-    """Whether a kernel of the overload was ever exchanged. Most were not, and are not looked at any closer."""
-    return name in _exchanged
-
-
-def wrap_impl(original: Callable[..., Any]) -> Callable[..., Any]:
-    """``Library.impl`` that keeps a record of the kernels: every way to register one in Python ends here."""
-
-    def impl(self: Library, op_name: Any, fn: Any, dispatch_key: str = "", **options: Any) -> Any:
-        name = _recorded(self, op_name)
-        if name is None:
-            return original(self, op_name, fn, dispatch_key, **options)
-        key = dispatch_key or self.dispatch_key or "CompositeImplicitAutograd"
-        exchange = _has_kernel(name, key)
-        result = original(self, op_name, fn, dispatch_key, **options)
-        _record(self, name, key, exchange)
-        return result
-
-    return impl
-
-
-def wrap_register_kernel(original: Callable[..., Any]) -> Callable[..., Any]:
-    """``CustomOpDef.register_kernel`` that records what ``Library.impl`` does not see.
-
-    For a device type that has a kernel already the function is exchanged, and the dispatcher is not asked.
-    """
-
-    def register_kernel(self: Any, device_types: Any, fn: Any = None, /) -> Any:
-        if device_types is not None and not isinstance(device_types, str):
-            device_types = list(device_types)
-        register = original(self, device_types)
-
-        def recorded(function: Any) -> Any:
-            types = device_types if isinstance(device_types, list) else [device_types]
-            exchanged = [device_type for device_type in types if device_type in self._backend_fns]
-            result = register(function)
-            for device_type in exchanged:
-                _record(self._lib, self._qualname, _key_of(device_type), True)
-            return result
-
-        return recorded if fn is None else recorded(fn)
-
-    return register_kernel
-
-
-def _recorded(library: Library, op_name: Any) -> str | None:
-    """The name of the overload, if its kernels are recorded: torch's own are not."""
-    name = op_name if isinstance(op_name, str) else getattr(op_name, "_name", None)
-    if not isinstance(name, str) or library.ns in marks.BUILTIN:
-        return None
-    return f"{library.ns}::{name.rpartition('::')[2]}"
-
-
-def _record(library: Library, name: str, key: str, exchange: bool) -> None:
-    others = [one for one in _kernels.get((name, key), ()) if _is_loaded(one[1]) and one[1]() is not library]
-    _kernels[name, key] = [*others, (next(_moments), weakref.ref(library), exchange)]
-    if exchange:
-        _exchanged.add(name)
-
-
-def _has_kernel(name: str, key: str) -> bool:
-    """Whether calls run a kernel that one registered under the key would replace."""
-    import torch
-
-    if not torch._C._dispatch_has_kernel(name):  # no such op yet
-        return False
-    if key not in COMPOSITE_KEYS:
-        try:
-            return bool(torch._C._dispatch_has_computed_kernel_for_dispatch_key(name, key))
-        except RuntimeError:  # no key of a device, or none at all
-            return False
-    return any(torch._C._dispatch_has_kernel_for_dispatch_key(name, composite) for composite in COMPOSITE_KEYS)
-
-
-def _key_of(device_type: str | None) -> str:
-    import torch
-
-    return "CompositeExplicitAutograd" if device_type is None else str(torch._C._dispatch_key_for_device(device_type))
-
-
-def _is_loaded(reference: weakref.ref[Library]) -> bool:
-    library = reference()
-    return library is not None and library.m is not None

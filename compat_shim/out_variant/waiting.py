@@ -8,7 +8,9 @@ from __future__ import annotations
 import dataclasses
 import difflib
 
-from compat_shim import shim
+import torch
+
+from compat_shim import process
 from compat_shim.out_variant import marks, names, registry
 from compat_shim.out_variant import schema as schemas
 from compat_shim.patching.log import warn
@@ -44,7 +46,7 @@ def warn_once(name: str) -> None:
     """Warn if the functional op of this name, which a compile has met, waits for its out variant."""
     for pair in waiting(name):
         warn(
-            shim.current_settings(),
+            process.settings(),
             f"{name} is called in a compiled graph and is registered with {pair.out}, but {pair}; until then the call"
             " does without that out variant",
         )
@@ -65,9 +67,7 @@ def _waiting(functional: str, out: str) -> Waiting:
 
 def _near(name: str, writes: bool) -> list[str]:
     """At most two ops of almost this name, in a namespace of almost its name, that write to an argument or do not."""
-    import torch
-
-    namespace, _, rest = name.partition("::")
+    namespace, _, rest = name.partition("::")  # of an op and its overload alike: the whole rest is compared
     loaded: dict[str, list[str]] = {}
     for op in torch._C._dispatch_get_all_op_names():
         space, _, own = op.partition("::")

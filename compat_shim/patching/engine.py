@@ -7,41 +7,19 @@ and is decided anew when the engine is asked again.
 
 from __future__ import annotations
 
-import dataclasses
 import importlib
 import sys
 import threading
 from collections.abc import Iterable
-from typing import Any
 
 from compat_shim.env import Settings
-from compat_shim.patching import fingerprint
+from compat_shim.patching import fingerprint, verify
 from compat_shim.patching.errors import ShimError
 from compat_shim.patching.import_hook import ImportHook
 from compat_shim.patching.log import debug, info, warn
-from compat_shim.patching.patch import Feature, Finding, Patch, Undo, Verdict
-from compat_shim.release import Release, installed, not_after, within
-
-
-@dataclasses.dataclass
-class Plan:
-    """One feature in this process: its verdict, its patches' findings and what undoes them."""
-
-    feature: Feature
-    finding: Finding = Finding(Verdict.PENDING)
-    patches: dict[str, Finding] = dataclasses.field(default_factory=dict)
-    release: str | None = None
-    undo: list[tuple[str, Undo]] = dataclasses.field(default_factory=list)
-    placed: dict[str, Any] = dataclasses.field(default_factory=dict)  # by patch: what then stood at its target
-
-    def now(self) -> tuple[Finding, dict[str, Finding]]:
-        """The findings of the feature and its patches as they are now: what was applied may be gone."""
-        patches = dict(self.patches)
-        for patch in self.feature.patches:
-            if patch.id in self.placed and patches[patch.id].verdict is Verdict.APPLIED:
-                patches[patch.id] = patch.still_there(self.placed[patch.id])
-        gone = [finding for finding in patches.values() if finding.verdict is Verdict.REPLACED]
-        return gone[0] if gone and self.finding.verdict is Verdict.APPLIED else self.finding, patches
+from compat_shim.patching.patch import Feature, Finding, Verdict
+from compat_shim.patching.plan import Plan, none_applied
+from compat_shim.release import Release, installed, not_after
 
 
 class Engine:
@@ -50,13 +28,9 @@ class Engine:
     def __init__(
         self,
         settings: Settings,
-        features: tuple[Feature, ...] | None = None,
+        features: tuple[Feature, ...],
         release: Release | None = None,
     ) -> None:
-        if features is None:
-            from compat_shim.features import FEATURES
-
-            features = FEATURES
         self.settings = settings
         self.release = release or installed() or Release("unknown")
         self.plans = {feature.id: Plan(feature) for feature in features}
@@ -103,7 +77,7 @@ class Engine:
                 self._hook.remove()
                 self._hook = None
             for plan in reversed(self.plans.values()):
-                _roll_back(plan, self.settings)
+                plan.roll_back(self.settings)
                 plan.finding = Finding(Verdict.DISABLED, found="deactivated")
 
     def import_all(self) -> None:
@@ -150,7 +124,7 @@ class Engine:
         except BaseException:
             # All that was pending before is again: if this is a module's import, the module goes, too.
             for plan in reversed(before):
-                _roll_back(plan, self.settings)
+                plan.roll_back(self.settings)
                 plan.finding, plan.patches, plan.release = Finding(Verdict.PENDING), {}, None
             raise
         finally:
@@ -181,9 +155,9 @@ class Engine:
             return
         for other in self.plans.values():
             if plan.feature.id in other.feature.completed_by and other.finding.verdict is Verdict.APPLIED:
-                _roll_back(other, self.settings)
+                other.roll_back(self.settings)
                 needed = f"feature {plan.feature.id!r}"
-                other.patches = _none_applied(other.patches, f"rolled back: {needed} is {verdict.value}")
+                other.patches = none_applied(other.patches, f"rolled back: {needed} is {verdict.value}")
                 other.finding = Finding(Verdict.DISABLED, needed, f"it is {verdict.value}")
 
     def _decide(self, plan: Plan, imports_done: bool) -> None:
@@ -201,7 +175,7 @@ class Engine:
         if self._broken_file is not None:
             plan.finding = Finding(Verdict.UNVERIFIABLE, "a readable fingerprint file", self._broken_file)
             return
-        candidates = self.release.candidates(self.known_releases)
+        candidates = self.release.may_be(self.known_releases)
         if not candidates:
             known = self.known_releases
             plan.finding = Finding(
@@ -223,7 +197,7 @@ class Engine:
 
     def _all_there(self, feature: Feature, release: str, absent: set[str]) -> bool:
         """Whether the modules that the feature needs on ``release`` are imported, but for the absent ones."""
-        needed = {name for patch in _relevant(feature, release) for name in patch.modules}
+        needed = {name for patch in verify.relevant(feature, release) for name in patch.modules}
         return all(self._ready(name) for name in needed - absent)
 
     def _verify_and_commit(self, plan: Plan, candidates: tuple[str, ...], absent: set[str] | None) -> None:
@@ -233,86 +207,21 @@ class Engine:
             if absent is not None and not self._all_there(plan.feature, release, absent):
                 plan.release = None
                 return
-            findings = self._verify(plan.feature, release)
+            findings = verify.verify(plan.feature, release, self.release, self._fingerprints)
             if all(finding.verdict.good for finding in findings.values()):
                 plan.release, plan.patches = release, findings
-                self._commit(plan)
+                plan.commit(self.settings)
                 return
             if not best or _bad_count(findings) < _bad_count(best):
                 best, plan.release = findings, release
         plan.patches = best
         worst = next(finding for finding in best.values() if not finding.verdict.good)
         verdict = worst.verdict
-        if verdict is Verdict.DRIFTED and candidates != (_base_version(self.release),):
+        if verdict is Verdict.DRIFTED and candidates != (self.release.final,):
             verdict = Verdict.UNKNOWN_RELEASE  # a build that no tested release matches
             plan.release = None
         plan.finding = Finding(verdict, worst.expected, worst.found)
-        plan.patches = _none_applied(best, "another patch of the feature does not fit")
-
-    def _verify(self, feature: Feature, release: str) -> dict[str, Finding]:
-        findings: dict[str, Finding] = {}
-        relevant = _relevant(feature, release)
-        for patch in feature.patches:
-            if patch not in relevant:
-                findings[patch.id] = self._needless(patch, release)
-                continue
-            finding = patch.look()
-            if finding.verdict is Verdict.APPLIED:
-                for target in patch.fingerprinted():
-                    finding = self._compare(target, release)
-                    if finding.verdict is not Verdict.APPLIED:
-                        break
-            findings[patch.id] = finding
-        return findings
-
-    def _needless(self, patch: Patch, release: str) -> Finding:
-        # A final release is what its version says. Another build of which something is missing that
-        # the release has of its own is a build of an older one.
-        outgrown = patch.adds and patch.last is not None and within(release, patch.last, None)
-        if outgrown and release != _base_version(self.release) and patch.look().verdict is Verdict.APPLIED:
-            return Finding(Verdict.DRIFTED, f"{patch.target} as in torch {release}", "nothing")
-        return Finding(Verdict.NATIVE, found=f"not needed on {release}")
-
-    def _compare(self, target: str, release: str) -> Finding:
-        recorded = self._fingerprints.get(target, {})
-        expected = recorded.get(release)
-        shown = f"{target} as in torch {release} ({expected or 'absent'})"
-        try:
-            raw = fingerprint.find(target)
-        except LookupError as error:
-            if release in recorded and expected is None:
-                return Finding(Verdict.APPLIED)  # the release has none, and neither has this torch
-            return Finding(Verdict.DRIFTED, shown, str(error))
-        function = fingerprint.function_of(raw)
-        if function is None:
-            return Finding(Verdict.FOREIGN_PATCH, shown, f"{type(raw).__name__} object, not a function")
-        if fingerprint.is_foreign(function, target):
-            return Finding(Verdict.FOREIGN_PATCH, shown, fingerprint.describe(function))
-        try:
-            found = fingerprint.hash_of(function, expected)
-        except fingerprint.Unverifiable as error:
-            return Finding(Verdict.UNVERIFIABLE, shown, str(error))
-        if found != expected:
-            return Finding(Verdict.DRIFTED, shown, found)
-        return Finding(Verdict.APPLIED)
-
-    def _commit(self, plan: Plan) -> None:
-        for patch in plan.feature.patches:
-            if plan.patches[patch.id].verdict is not Verdict.APPLIED:
-                continue
-            try:
-                do, undo = patch.change()
-                plan.undo.append((patch.id, undo))  # first, so that an interrupt leaves nothing that stays
-                do()
-                plan.placed[patch.id] = fingerprint.find(patch.target)
-            except Exception as error:
-                _roll_back(plan, self.settings)
-                plan.patches[patch.id] = Finding(Verdict.FAILED, "it applies", repr(error))
-                plan.patches = _none_applied(plan.patches, f"rolled back: patch {patch.id!r} raised")
-                plan.finding = Finding(Verdict.FAILED, f"patch {patch.id!r} applies", repr(error))
-                return
-        plan.finding = Finding(Verdict.APPLIED if plan.undo else Verdict.NATIVE)
-        debug(self.settings, "%s: %s on torch %s", plan.feature.id, plan.finding.verdict.value, plan.release)
+        plan.patches = none_applied(best, "another patch of the feature does not fit")
 
     def _announce(self, plan: Plan) -> None:
         verdict = plan.finding.verdict
@@ -328,10 +237,6 @@ class Engine:
         warn(self.settings, message)
 
 
-def _relevant(feature: Feature, release: str) -> list[Patch]:
-    return [patch for patch in feature.patches if within(release, patch.first, patch.last)]
-
-
 def brought(asked_for: Iterable[str], features: tuple[Feature, ...]) -> set[str]:
     """The features that come where these are asked for: they, and what they require and are completed by."""
     needs = {feature.id: {*feature.requires, *feature.completed_by} for feature in features}
@@ -342,29 +247,5 @@ def brought(asked_for: Iterable[str], features: tuple[Feature, ...]) -> set[str]
     return wanted
 
 
-def _none_applied(findings: dict[str, Finding], why: str) -> dict[str, Finding]:
-    """The findings of a feature of which no patch is applied, so none may say so."""
-    return {
-        name: Finding(Verdict.DISABLED, found=why) if finding.verdict is Verdict.APPLIED else finding
-        for name, finding in findings.items()
-    }
-
-
 def _bad_count(findings: dict[str, Finding]) -> int:
     return sum(not finding.verdict.good for finding in findings.values())
-
-
-def _base_version(release: Release) -> str:
-    return release.parsed.base_version if release.parsed and not release.parsed.is_prerelease else ""
-
-
-def _roll_back(plan: Plan, settings: Settings) -> None:
-    while plan.undo:
-        name, undo = plan.undo[-1]
-        try:
-            undo()
-        except Exception as error:
-            warn(settings, f"{plan.feature.id}: patch {name!r} stays: {error}")
-            plan.patches[name] = Finding(Verdict.FOREIGN_PATCH, "our own replacement", str(error))
-        plan.placed.pop(name, None)
-        plan.undo.pop()  # only now: an interrupted one is undone again

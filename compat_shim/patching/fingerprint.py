@@ -2,7 +2,7 @@
 
 ``fingerprints.json`` beside this file holds, for each target and each tested torch release, the
 hash of that function, or ``null`` where the release has no such function. It is generated:
-``python -m compat_shim.patching.fingerprint --update`` records the installed torch.
+``python tools/fingerprints.py --update`` records the installed torch.
 
 The hash is that of the *code object's* own source. ``inspect.getsource`` of a function follows
 ``__wrapped__``, so somebody's decorated replacement would pass for the original.
@@ -217,62 +217,3 @@ def record(targets: Iterable[str]) -> dict[str, str | None]:
             continue
         found[target] = hash_of(function) if function is not None else None
     return found
-
-
-def _record_installed() -> tuple[str, dict[str, str | None]]:
-    """The installed torch's release and the fingerprints of what the features' patches name."""
-    from compat_shim import shim
-    from compat_shim.features import FEATURES
-    from compat_shim.release import installed
-
-    shim.deactivate()
-    release = installed()
-    if release is None or release.parsed is None:
-        raise SystemExit(f"no torch with a version to record: {release}")
-    wanted = sorted({target for feature in FEATURES for target in feature.fingerprinted()})
-    if release.parsed.is_prerelease:
-        return release.version, record(wanted)
-    return release.parsed.base_version, record(wanted)
-
-
-def diff(file: Path = FILE) -> list[str]:
-    """How the installed torch differs from what is recorded for it, or else for the newest release."""
-    name, new = _record_installed()
-    lines = []
-    for target, found in new.items():
-        recorded = load(file).get(target, {})
-        against = name if name in recorded else next(reversed(recorded), "nothing")
-        if recorded.get(against) != found:
-            lines.append(f"{target}: {recorded.get(against) or 'absent'} in {against}, {found or 'absent'} in {name}")
-    return lines
-
-
-def update(file: Path = FILE) -> str:
-    """Record the installed torch in the file; returns the release's name.
-
-    Raises:
-        SystemExit: the installed torch is not a final release.
-    """
-    name, new = _record_installed()
-    if not name.replace(".", "").isdigit():
-        raise SystemExit(f"fingerprints are recorded from a final release of torch, not {name}")
-    try:
-        targets = load(file)
-    except ValueError:
-        targets = {}
-    table = {target: {**targets.get(target, {}), name: new[target]} for target in new}
-    ordered = {
-        target: dict(sorted(table[target].items(), key=lambda item: [int(n) for n in item[0].split(".")]))
-        for target in new
-    }
-    file.write_text(json.dumps({"targets": ordered}, indent=1) + "\n", encoding="utf-8")
-    return name
-
-
-if __name__ == "__main__":
-    if sys.argv[1:] == ["--diff"]:
-        print("\n".join(diff()) or "nothing changed")
-    elif sys.argv[1:] == ["--update"]:
-        print(f"recorded torch {update()} in {FILE}")
-    else:
-        raise SystemExit("usage: python -m compat_shim.patching.fingerprint --diff | --update")

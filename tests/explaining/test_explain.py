@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from compat_shim.explaining.report import ADVICE
-from compat_shim.out_variant import candidates
+from compat_shim.out_variant import lookalikes
+from compat_shim.reports.advice import ADVICE
 
 SCRIPT = str(Path(__file__).with_name("script.py"))
 COMMAND = (sys.executable, "-m", "compat_shim", "explain")
@@ -89,7 +89,7 @@ def test_status_shows_the_pairs_and_the_tagged_overloads_that_are_in_none(output
         {
             "functional": "explained::alone",
             "candidate": "explained::alone.more",
-            "reasons": ["the functional op has no input 'k'", candidates.AGREE],
+            "reasons": ["the functional op has no input 'k'", lookalikes.AGREE],
         }
     ]
     assert status["foreign"] == []
@@ -98,7 +98,7 @@ def test_status_shows_the_pairs_and_the_tagged_overloads_that_are_in_none(output
 
 ONE_OP = """
 import contextlib, io, json, sys
-from compat_shim.cli import main
+from compat_shim.commands.main import main
 said = {}
 for op in sys.argv[2:]:
     with contextlib.redirect_stdout(io.StringIO()) as out:
@@ -124,7 +124,7 @@ def test_one_op_is_explained_without_a_compile(run_python: Callable[..., Any]) -
         [
             "  not taken: explained::alone.more(Tensor x, int k=1, *, Tensor(a!) out) -> ()",
             "      the functional op has no input 'k'",
-            f"      {candidates.AGREE}",
+            f"      {lookalikes.AGREE}",
         ],
     )
     assert (untagged[0], out[0], nothing) == (1, 1, [2, ""])

@@ -11,8 +11,9 @@ import torch
 from checks import compile_and_compare
 
 import compat_shim
-from compat_shim.explaining.ops import explain_op
-from compat_shim.out_variant import candidates, functional, marks, names, namespace, pairing, registry, to_out_variant
+from compat_shim.out_variant import functional, lookalikes, marks, names, namespace, pairing, registry, to_out_variant
+from compat_shim.out_variant.direct import out_op
+from compat_shim.reports.op_explanation import explain_op
 
 FUNCTIONAL = "op(Tensor x, float by=2.) -> Tensor"
 OUT = "op_out(Tensor x, Tensor(a!) out, float by=2.) -> ()"
@@ -190,13 +191,13 @@ def test_an_op_that_was_tagged_before_it_existed_and_is_no_out_op_is_left_to_tor
     library.impl("op", lambda x, by=2.0: x * by, "CompositeExplicitAutograd")
     torch.library.register_fake(f"{library.ns}::op", lambda x, by=2.0: torch.empty_like(x), lib=library)
     op = ops(library).op
-    assert not marks.is_out_op(op.out)
+    assert not out_op.is_out_op(op.out)
     code = compile_and_compare(lambda x: op(x), torch.randn(4))
     assert ".op.out(" not in code
     reason = "it returns something other than nothing or its out arguments in order"
     assert reason in str(explain_op(f"{library.ns}::op"))
     said = {row.functional: row.reasons for row in compat_shim.status().candidates}
-    assert said[f"{library.ns}::op"] == (reason, candidates.AGREE)
+    assert said[f"{library.ns}::op"] == (reason, lookalikes.AGREE)
 
 
 def test_an_untagged_op_that_returns_its_out_can_be_called_directly_once_it_is_tagged_or_registered(
@@ -208,8 +209,8 @@ def test_an_untagged_op_that_returns_its_out_can_be_called_directly_once_it_is_t
     library.impl("tagged.out", lambda x, *, out: out.copy_(x), "CompositeExplicitAutograd")
     library.impl("paired_out", lambda x, out: out.copy_(-x), "CompositeExplicitAutograd")
     tagged, paired = ops(library).tagged.out, ops(library).paired_out.default
-    assert not marks.may_be_called_directly(tagged)
-    assert not marks.may_be_called_directly(paired)
+    assert not out_op.may_be_called_directly(tagged)
+    assert not out_op.may_be_called_directly(paired)
     compat_shim.tag_out(tagged)
     compat_shim.register_out_variant(f"{library.ns}::paired", paired)
 

@@ -12,7 +12,8 @@ import pytest
 import torch
 from contract import ARGUMENTS, BREAKS, define, keeps
 
-from compat_shim.out_variant import check, check_kernels
+from compat_shim.out_variant import check_kernels
+from compat_shim.out_variant.lowering.emission import checked
 from compat_shim.patching.errors import KernelContractError
 
 
@@ -122,7 +123,7 @@ def test_what_the_fake_promised_is_compared_and_the_wrong_kernel_named(case: str
     op = define_one(library, functional, out, fake)
     # In compiled code a buffer has the layout that the fake kernel promised.
     with pytest.raises(KernelContractError, match=r"g.default: the fake kernel says .* for output 'out'") as error:
-        check.checked(op.default, op.out, X, out=fake(X))
+        checked.checked(op.default, op.out, X, out=fake(X))
     assert culprit in str(error.value)
     results = check_kernels(op.default, (X,), raise_exception=False)
     assert culprit in results["fake"]
@@ -131,9 +132,9 @@ def test_what_the_fake_promised_is_compared_and_the_wrong_kernel_named(case: str
 def test_the_stride_of_one_element_is_no_disagreement(library: Any) -> None:
     column = lambda x: x[:, :1].contiguous()  # noqa: E731
     op = define_one(library, column, lambda x, *, out: out.copy_(x[:, :1]), column)
-    check.checked(op.default, op.out, X, out=torch.empty_strided((2, 1), (1, 5)))
+    checked.checked(op.default, op.out, X, out=torch.empty_strided((2, 1), (1, 5)))
     with pytest.raises(KernelContractError, match=r"says strides \(9, 5\) for output 'out'.* returned \(1, 1\)"):
-        check.checked(op.default, op.out, X, out=torch.empty_strided((2, 1), (9, 5)))
+        checked.checked(op.default, op.out, X, out=torch.empty_strided((2, 1), (9, 5)))
 
 
 @pytest.mark.parametrize("draw", ["its own generator", "random", "state"])
@@ -149,7 +150,7 @@ def test_an_op_that_differs_from_itself_is_not_compared(
     op = define_one(library, lambda x: x + numbers(), lambda x, *, out: out.copy_(x + numbers()))
     with caplog.at_level(logging.WARNING, "compat_shim"):
         for _ in range(2):
-            check.checked(op.default, op.out, X, out=torch.empty_like(X))
+            checked.checked(op.default, op.out, X, out=torch.empty_like(X))
     said = f"{library.ns}.g.default: not deterministic, not compared"
     assert [said in record.getMessage() for record in caplog.records] == [True]
     assert said in check_kernels(op.default, (X,))["out"]
@@ -278,9 +279,9 @@ def test_a_call_is_compared_whatever_the_op_s_arguments_are_named(out_name: str,
     torch.library.register_fake(f"{library.ns}::g", torch.empty_like, lib=library)
     op = getattr(torch.ops, library.ns).g
     x = torch.arange(3.0)
-    for _ in range(check.FIRST_CALLS + 1):
+    for _ in range(checked.FIRST_CALLS + 1):
         out = torch.empty(3)
         # As compiled code and the FX wrapper call it.
-        check.checked(op.default, op.out, **{input_name: x, out_name: out})
+        checked.checked(op.default, op.out, **{input_name: x, out_name: out})
         assert torch.equal(out, x + 1)
     assert set(check_kernels(op.default, (), {input_name: x}).values()) == {"SUCCESS"}

@@ -12,7 +12,8 @@ import torch
 
 import compat_shim  # noqa: F401  (what gives older torch the tags)
 from compat_shim.out_variant import to_out_variant
-from compat_shim.out_variant.tag import TAG_VALUES, out_tags
+from compat_shim.out_variant.tag import out_tags
+from compat_shim.patches.tag import TAG_VALUES
 from compat_shim.release import installed, within
 
 NAMES = ("out", "out_variant")

@@ -120,9 +120,10 @@ def foreign() -> dict[str, Any]:
 def tags() -> dict[str, Any]:
     import torch
 
-    from compat_shim.out_variant import tag
+    from compat_shim.patches import tag
+    from compat_shim.patching import add_tag
 
-    entries = vars(torch.Tag)[tag._ENTRIES]
+    entries = vars(torch.Tag)[add_tag._ENTRIES]
     results = {}
 
     def observe(kind: str, repair: Callable[[], None]) -> None:
@@ -134,8 +135,8 @@ def tags() -> dict[str, Any]:
         # Nothing is added there, so there is nothing that could be in the way.
         observe("no table", lambda: None)
     else:
-        setattr(torch.Tag, tag._ENTRIES, list(entries.items()))
-        observe("no table", lambda: setattr(torch.Tag, tag._ENTRIES, entries))
+        setattr(torch.Tag, add_tag._ENTRIES, list(entries.items()))
+        observe("no table", lambda: setattr(torch.Tag, add_tag._ENTRIES, entries))
     entries["somebody_elses"] = (torch.Tag(tag.TAG_VALUES["out"]), None)
     observe("value taken", lambda: entries.pop("somebody_elses"))
     return results

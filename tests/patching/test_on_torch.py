@@ -13,7 +13,7 @@ import pytest
 import scenarios
 from torch_state import FUNCTIONS, NAME, PATCHES, needing, relevant
 
-from compat_shim.features import FEATURES
+from compat_shim.patches import FEATURES
 from compat_shim.patching import fingerprint
 from compat_shim.patching.patch import Patch
 from compat_shim.release import within

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from compat_shim.features import FEATURES
+from compat_shim.patches import FEATURES
 from compat_shim.patching import fingerprint
 from compat_shim.patching.patch import Patch
 from compat_shim.release import installed, within
@@ -105,7 +105,7 @@ def engine(table: Any = None, **arguments: Any) -> Iterator[dict[str, Any]]:
     from compat_shim import env
     from compat_shim.patching.engine import Engine
 
-    started = Engine(env.read({}), **arguments)
+    started = Engine(env.read({}), FEATURES, **arguments)
     if table is not None:
         started._fingerprints = table
     before = raws()

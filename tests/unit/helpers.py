@@ -20,7 +20,8 @@ import pytest
 from compat_shim.env import Settings
 from compat_shim.patching import fingerprint
 from compat_shim.patching.engine import Engine
-from compat_shim.patching.patch import Feature, Finding, Patch, Undo, Verdict, Wrap
+from compat_shim.patching.kinds import Wrap
+from compat_shim.patching.patch import Feature, Finding, Patch, Undo, Verdict
 from compat_shim.release import Release
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -130,7 +130,7 @@ def test_the_help_of_a_command_names_its_options_and_no_others(name: str) -> Non
 
 def test_the_console_script_is_named_in_its_usage(tmp_path: Path) -> None:
     script = tmp_path / "compat-shim"
-    script.write_text("import sys; from compat_shim.cli import main; sys.exit(main())")
+    script.write_text("import sys; from compat_shim.commands.main import main; sys.exit(main())")
     done = python(str(script), "run")
     assert done.returncode == 2
     assert done.stderr.startswith("usage: compat-shim run [options] -- COMMAND [ARGUMENT ...]")

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from compat_shim.env import FEATURE_IDS
-from compat_shim.features import FEATURES
+from compat_shim.patches import FEATURES
 from compat_shim.patching import fingerprint
 from compat_shim.patching.patch import Feature, Patch
 
@@ -14,7 +14,7 @@ RECORDED = fingerprint.load()
 
 
 def test_reading_the_table_imports_no_torch() -> None:
-    run("import sys, compat_shim.features; assert not [name for name in sys.modules if name.startswith('torch')]")
+    run("import sys, compat_shim.patches; assert not [name for name in sys.modules if name.startswith('torch')]")
 
 
 def test_the_features_are_those_that_the_environment_can_name() -> None:

@@ -47,11 +47,11 @@ KNOWN = ("2.9.0", "2.9.1", "2.10.0", "2.11.0")
 def test_the_candidates_are_the_release_itself_or_those_of_its_minor_and_before_a_release_the_one_before(
     version: str, expected: tuple[str, ...]
 ) -> None:
-    assert Release(version).candidates(KNOWN) == expected
+    assert Release(version).may_be(KNOWN) == expected
 
 
 def test_candidates_are_ordered_by_number_and_not_by_letter() -> None:
-    assert Release("2.9.11").candidates(("2.9.2", "2.9.10", "2.9.1")) == ("2.9.10", "2.9.2", "2.9.1")
+    assert Release("2.9.11").may_be(("2.9.2", "2.9.10", "2.9.1")) == ("2.9.10", "2.9.2", "2.9.1")
 
 
 def test_not_after_keeps_the_patch_releases_of_the_limit() -> None:
@@ -59,7 +59,7 @@ def test_not_after_keeps_the_patch_releases_of_the_limit() -> None:
 
 
 def test_without_recorded_releases_there_is_no_candidate() -> None:
-    assert Release("2.10.0").candidates(()) == ()
+    assert Release("2.10.0").may_be(()) == ()
 
 
 def test_a_version_that_is_none_is_not_parsed() -> None:

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from compat_shim.env import Settings
-from compat_shim.out_variant.waiting import Waiting
 from compat_shim.patching import fingerprint
-from compat_shim.patching.engine import Plan
-from compat_shim.patching.patch import Add, AddModule, Finding, Verdict
+from compat_shim.patching.kinds import Add, AddModule
+from compat_shim.patching.patch import Finding, Verdict
+from compat_shim.patching.plan import Plan
 from compat_shim.release import Release
 
 from .helpers import Bench, feature, wrap
@@ -27,19 +27,30 @@ TWO = feature("lowering", wrap("lib_a:one"), wrap("lib_a:another"))
 DRIFT = Finding(Verdict.DRIFTED, "hash 0123", "hash 4567")
 
 
+@dataclasses.dataclass(frozen=True)
+class Waiting:
+    """Stands for that of ``out_variant.waiting``, which imports torch."""
+
+    functional: str
+    out: str
+
+    def __str__(self) -> str:
+        return f"{self.out} is missing: did you mean ns::i_out?"
+
+
 @pytest.fixture
 def report(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """The module under test, with the two features above as the features of the process."""
-    stand_in = ModuleType("compat_shim.features")
+    stand_in = ModuleType("compat_shim.patches")
     stand_in.FEATURES = (ONE, TWO)  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "compat_shim.features", stand_in)
-    for name in ("report", "inspection"):
-        monkeypatch.delitem(sys.modules, f"compat_shim.{name}", raising=False)
-    module = importlib.import_module("compat_shim.report")
+    monkeypatch.setitem(sys.modules, "compat_shim.patches", stand_in)
+    for name in ("status", "facts"):
+        monkeypatch.delitem(sys.modules, f"compat_shim.reports.{name}", raising=False)
+    module = importlib.import_module("compat_shim.reports.status")
     monkeypatch.setattr(module, "installed", lambda: Release("2.10.0+cpu", "/lib/torch", "abc"))
     yield module
-    for name in ("report", "inspection"):
-        sys.modules.pop(f"compat_shim.{name}", None)
+    for name in ("status", "facts"):
+        sys.modules.pop(f"compat_shim.reports.{name}", None)
 
 
 def shim(*plans: Plan, active: bool = True, problems: tuple[str, ...] = ()) -> Any:
@@ -148,18 +159,18 @@ def test_the_text_explains_what_is_not_good_and_only_that(report: Any) -> None:
 
 
 def test_the_text_shows_pairs_misfits_and_foreign_patches_in_aligned_columns(report: Any) -> None:
-    inspection = report.inspection
+    facts = report.facts
     status = dataclasses.replace(
         report.make_status(shim(applied(ONE))),
         environment={"COMPAT_SHIM": "auto"},
         cache_salt="0123",
         pairs=(
-            inspection.PairStatus("ns::f", "ns::f.out", "tag", ("not on cpu: this; do that",)),
-            inspection.PairStatus("ns::a_long_name", "ns::g", "registered"),
+            facts.PairStatus("ns::f", "ns::f.out", "tag", ("not on cpu: this; do that",)),
+            facts.PairStatus("ns::a_long_name", "ns::g", "registered"),
         ),
-        candidates=(inspection.CandidateStatus("ns::h", "ns::h.out", ("input 'x' is missing",)),),
-        waiting=(Waiting("ns::i", "ns::i_outt", ("ns::i_outt",), ("ns::i_out",), "did you mean ns::i_out?"),),
-        foreign=(inspection.ForeignStatus("lib_a:plain", "theirs", "somebody"),),
+        candidates=(facts.CandidateStatus("ns::h", "ns::h.out", ("input 'x' is missing",)),),
+        waiting=(Waiting("ns::i", "ns::i_outt"),),
+        foreign=(facts.ForeignStatus("lib_a:plain", "theirs", "somebody"),),
     )
     lines = str(status).splitlines()
     assert {"environment  COMPAT_SHIM=auto", "cache salt   0123"} <= set(lines)
@@ -186,12 +197,12 @@ def test_a_foreign_patch_on_a_target_is_seen_also_on_top_of_ours(report: Any, be
     owner = vars(bench.load("lib_a"))["Owner"]
     target = wrap("lib_a:Owner.method")
     mine = feature("mine", target)
-    report.inspection.FEATURES = (mine,)
+    report.facts.FEATURES = (mine,)
     engine = bench.started(mine)
     assert engine.plans["mine"].finding.verdict is Verdict.APPLIED
-    assert report.inspection.foreign_patches() == ()
+    assert report.facts.foreign_patches() == ()
     owner.method = lambda self, x: x
-    (seen,) = report.inspection.foreign_patches()
+    (seen,) = report.facts.foreign_patches()
     assert (seen.target, seen.module) == ("lib_a:Owner.method", __name__)
     assert seen.function.endswith("<lambda>")
 
@@ -276,7 +287,7 @@ def test_what_was_added_and_is_gone_is_replaced(report: Any, bench: Bench, where
     bench.load("lib_p.__init__", "")
     package = sys.modules["lib_p"]
     added = AddModule("module", "lib_p:new", "", "", make=ModuleType)
-    engine = bench.started(feature("mine", added, Add("name", "lib_p:name", "", "", make=lambda: "ours")))
+    engine = bench.started(feature("mine", added, Add("name", "lib_p:name", "", "", make="ours")))
     assert seen_again(report, engine).good
     if where == "sys.modules":
         sys.modules["lib_p.new"] = ModuleType("theirs")

@@ -113,9 +113,9 @@ def test_deactivated_while_torch_is_being_imported_nothing_is_applied(torch: Pat
 def test_a_callback_that_comes_after_deactivate_starts_nothing(torch: Path) -> None:
     run(
         "import small_features, compat_shim, torch\n"
-        "from compat_shim import shim\n"
+        "from compat_shim import process\n"
         "compat_shim.deactivate()\n"
-        "shim._owner()._on_torch('torch')\n"
+        "process.owner()._on_torch('torch')\n"
         "assert not compat_shim.is_active() and not hasattr(torch.Tag, 'out')",
         torch,
     )
@@ -129,7 +129,7 @@ def test_a_second_import_or_a_second_copy_changes_nothing_and_can_deactivate(tor
         "import compat_shim as first\n"
         "finders = list(sys.meta_path)\n"
         "for name in [name for name in sys.modules if name.startswith('compat_shim')]:\n"
-        "    if name != 'compat_shim.features': del sys.modules[name]\n"
+        "    if name != 'compat_shim.patches': del sys.modules[name]\n"
         "vars(small_features).pop('FEATURES', None)\n"
         "import compat_shim as second\n"
         f"assert second is not first and sys.meta_path == finders\n{later}\n"
@@ -337,7 +337,7 @@ def test_interrupted_while_it_applies_it_leaves_torch_as_it_was_and_begins_anew(
     run(
         f"import sys, small_features; {before}\n"
         "import os; os.environ['COMPAT_SHIM'] = 'off'\n"
-        "from compat_shim.patching.patch import Add as add\n"
+        "from compat_shim.patching.kinds import Add as add\n"
         "change, interrupts = add.change, ['Ctrl-C']\n"
         "def interrupted(patch):\n"
         "    do, undo = change(patch)\n"
@@ -366,10 +366,10 @@ def test_activate_takes_up_what_an_interrupt_has_left(torch: Path) -> None:
     run(
         "import small_features, compat_shim, torch\n"
         "import torch._inductor.ir\n"
-        "from compat_shim import shim\n"
+        "from compat_shim import process\n"
         "from compat_shim.patching.patch import Finding, Verdict\n"
         "compat_shim.deactivate(); compat_shim.activate()\n"
-        "plan = shim._owner().engine.plans['lowering']\n"
+        "plan = process.owner().engine.plans['lowering']\n"
         "plan.undo.pop()[1](); plan.finding = Finding(Verdict.PENDING)\n"
         f"compat_shim.activate(); {CREATE}\n"
         "assert made == ['FallbackKernel', 1, 'lowered'] and compat_shim.status().good",

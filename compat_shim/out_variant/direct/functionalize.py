@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from compat_shim import shim
-from compat_shim.out_variant import marks
+import torch
+
+from compat_shim import process
 from compat_shim.out_variant import schema as schemas
+from compat_shim.out_variant.direct import out_op
 
 
 def wrap_can_auto_functionalize(original: Callable[..., bool]) -> Callable[..., bool]:
@@ -15,18 +17,16 @@ def wrap_can_auto_functionalize(original: Callable[..., bool]) -> Callable[..., 
 
     def can_auto_functionalize(op: Any) -> bool:
         return original(op) or (
-            marks.may_be_called_directly(op)
+            out_op.may_be_called_directly(op)
             and not _has_own_rule(op)
             # Somebody may have replaced what the lowering does, without which the numbers are wrong.
-            and shim.may_come("lowering")
+            and process.may_come("lowering")
         )
 
     return can_auto_functionalize
 
 
 def _has_own_rule(op: Any) -> bool:
-    import torch
-
     return bool(torch._C._dispatch_has_kernel_for_dispatch_key(op.name(), "Functionalize"))
 
 
@@ -36,8 +36,8 @@ def wrap_do_auto_functionalize(original: Callable[..., Any]) -> Callable[..., An
     def do_auto_functionalize(*called: Any, **options: Any) -> Any:
         result = original(*called, **options)
         op, args, kwargs = called[-3:]  # after the mode, which 2.6 does not pass
-        if marks.returns_what_it_writes(op):
-            return marks.written_arguments(op, args, kwargs or {})
+        if out_op.returns_what_it_writes(op):
+            return out_op.written_arguments(op, args, kwargs or {})
         return result
 
     return do_auto_functionalize
@@ -52,7 +52,7 @@ def wrap_dense(original: Callable[..., Any]) -> Callable[..., Any]:
 
     def dense(op: Any, /, _only_clone_these_bases: Any = None, **kwargs: Any) -> Any:
         cloned = _only_clone_these_bases
-        if cloned and marks.is_out_op(op):
+        if cloned and out_op.is_out_op(op):
             whole = [index for index in cloned if _is_written_whole(op, kwargs, index)]
             bases = kwargs["_all_bases"]
             kwargs["_all_bases"] = [_like(base) if index in whole else base for index, base in enumerate(bases)]
@@ -71,6 +71,4 @@ def _is_written_whole(op: Any, kwargs: dict[str, Any], index: int) -> bool:
 
 
 def _like(base: Any) -> Any:
-    import torch
-
     return torch.empty_strided(base.size(), base.stride(), dtype=base.dtype, device=base.device)

@@ -19,19 +19,27 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
+import torch
+
+from compat_shim import process
+from compat_shim._version import VERSION
 from compat_shim.out_variant import kernels, listing, pairing
 from compat_shim.patching.log import logger
-from compat_shim.shim import VERSION, current_settings, verdicts
 
 # Counts changes of the generated code that a change of the pairs or of VERSION does not show.
-CODEGEN_VERSION = 9
+CODEGEN_VERSION = 10
+
+_MADE = "compat_shim_key_made"  # an attribute of a compile's context
 
 
 def salt() -> str:
     """The part of the key: equal in two processes that lower every op alike."""
     devices = kernels.devices()
     pairs = sorted(_describe(pair, devices) for pair in pairing.all_pairs())
-    state = [f"check={current_settings().check}", *(f"{name}={verdict}" for name, verdict in verdicts().items())]
+    state = [
+        f"check={process.settings().check}",
+        *(f"{name}={verdict}" for name, verdict in process.verdicts().items()),
+    ]
     text = "\n".join([VERSION, str(CODEGEN_VERSION), *state, *pairs])
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -50,7 +58,7 @@ def wrap_hash_details(original: Callable[..., None]) -> Callable[..., None]:
         original(self, *args, **kwargs)
         try:
             self.compat_shim = salt()
-            listing.key_made()
+            _note()
         except Exception:
             # Without the salt the key could hit code for other pairs; a key that is new every
             # time only misses.
@@ -58,3 +66,23 @@ def wrap_hash_details(original: Callable[..., None]) -> Callable[..., None]:
             self.compat_shim = uuid.uuid4().hex
 
     return init
+
+
+def _note() -> None:
+    """Note that a cache key of the compile that is running holds what is listed now."""
+    context = torch._guards.CompileContext.try_get()
+    if context is not None:
+        vars(context)[_MADE] = True
+
+
+def lacks(name: str) -> bool:
+    """Whether a cache key of the compile that is running was made without this tagged overload.
+
+    So for what C++ code has registered unseen, neither by an import nor a library loaded by ``torch.ops``,
+    or since the key was made. Then the next key lists all ops.
+    """
+    context = torch._guards.CompileContext.try_get()
+    if context is None or _MADE not in vars(context) or listing.knows(name):
+        return False
+    listing.outdate()
+    return True

@@ -16,9 +16,9 @@ import torch
 from torch._inductor import ir
 from torch._inductor.virtualized import V
 
-from compat_shim import shim
+from compat_shim import process
 from compat_shim.out_variant import marks, pairing, waiting
-from compat_shim.out_variant.lowering import decide, nodes, observe, releases
+from compat_shim.out_variant.lowering import announce, decide, nodes, releases
 from compat_shim.out_variant.lowering.stand_in import StandIn
 from compat_shim.patching.log import debug
 
@@ -76,8 +76,8 @@ def _record(pair: pairing.Pair, reason: decide.Decline | None, outputs: Any = No
     """Count a decision, log it where that is asked for, and tell who looks on."""
     decide.count("lowered" if reason is None else f"declined: {reason.name}")
     words = f"lowered to {pair.out}" if reason is None else f"declined: {reason.value}"
-    debug(shim.current_settings(), "%s: %s", pair.functional, words)
-    observe.tell(pair.functional, pair, reason, outputs, buffers)
+    debug(process.settings(), "%s: %s", pair.functional, words)
+    announce.tell(pair.functional, pair, reason, outputs, buffers)
 
 
 def wrap_create(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -85,13 +85,13 @@ def wrap_create(original: Callable[..., Any]) -> Callable[..., Any]:
 
     def create(cls: type[ir.FallbackKernel], kernel: Any, /, *args: Any, **kwargs: Any) -> Any:
         if not _is_custom(kernel):
-            observe.tell(kernel, None, None)
+            announce.tell(kernel, None, None)
             return original(cls, kernel, *args, **kwargs)
         pair = _once_a_graph(("pair", kernel), lambda: _find_pair(kernel))
         token = upstream_declines.set(True)
         try:
             if pair is None:
-                observe.tell(kernel, None, None)
+                announce.tell(kernel, None, None)
                 return original(cls, kernel, *args, **kwargs)
             if cls is not ir.FallbackKernel:
                 # A kernel of another kind (an effectful op's, a collective's) keeps its class.

@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from compat_shim.out_variant import kernels, listing
-from compat_shim.out_variant.lowering import releases
+from compat_shim.out_variant import kernels
+from compat_shim.out_variant.lowering import cache_key, releases
 from compat_shim.out_variant.lowering.overlap import may_overlap
 from compat_shim.out_variant.pairing import Pair
 
@@ -68,7 +68,7 @@ def before_fake(pair: Pair, device: torch.device | None) -> Decline | None:
         return Decline.CUSTOM_CODEGEN
     if releases.wants_stricter_strides(pair.functional, pair.out):
         return Decline.STRIDES
-    if pair.source == "tag" and listing.missed(pair.out.name()):
+    if pair.source == "tag" and cache_key.lacks(pair.out.name()):
         return Decline.UNSEEN  # the next graph's key will have it
     if device is not None:
         unfit = kernels.unfit(pair.functional.name(), pair.out.name(), device.type, pair.source)

@@ -15,7 +15,8 @@ import torch
 from torch._inductor import ir
 from torch._inductor.virtualized import V
 
-from compat_shim.out_variant.lowering import codegen, cpp, memory, releases
+from compat_shim.out_variant.lowering import memory, releases
+from compat_shim.out_variant.lowering.emission import cpp_call, python_call
 from compat_shim.out_variant.pairing import Pair
 
 
@@ -90,9 +91,9 @@ class ExternKernelMultiOut(ir.FallbackKernel):
             releases.allocate(wrapper, buffer)
             memory.take_only_own(wrapper, buffer)
         if V.graph.cpp_wrapper:
-            cpp.OutCall(self).codegen(wrapper)
+            cpp_call.OutCall(self).codegen(wrapper)
         else:
-            codegen.generate_extern_kernel_multi_out(wrapper, self)
+            python_call.generate_extern_kernel_multi_out(wrapper, self)
         for buffer in dead:
             wrapper.codegen_free(buffer)
 

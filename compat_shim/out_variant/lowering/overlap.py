@@ -10,7 +10,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import sympy
 import torch
+from torch.fx.experimental.symbolic_shapes import statically_known_true
+from torch.utils._sympy import functions
 
 _MOST_FORMS = 8  # of variables with several forms in one polynomial: each doubles the search
 _SAMPLE = 1009  # a size that is large, and no multiple of what sizes are padded to
@@ -21,8 +24,6 @@ def may_overlap(tensor: torch.Tensor) -> bool:
     """Whether two elements may share memory. True also where symbolic strides leave it open."""
     if all(type(value) is int for value in (*tensor.shape, *tensor.stride())) and tensor.is_contiguous():
         return False  # by far the most: no symbols, and nothing to sort
-    from torch.fx.experimental.symbolic_shapes import statically_known_true
-
     if any(statically_known_true(size == 0) for size in tensor.shape):
         return False
     dims = [
@@ -63,8 +64,6 @@ class _Unknown(Exception):
 
 
 def _expression(value: Any) -> Any:
-    import sympy
-
     expr = sympy.Integer(value) if isinstance(value, int) else getattr(value.node, "expr", None)
     if expr is None:
         raise _Unknown(value)  # a nested tensor's length, say
@@ -106,8 +105,6 @@ class _Proof:
 
     def _least_of_symbols(self) -> dict[Any, Any]:
         """The lower bound of each symbol, from its range and from sizes like ``n`` and ``2*n - 3``."""
-        import sympy
-
         least = {}
         for symbol in self._symbols():
             bounds = [self._shape_env.bound_sympy(symbol).lower]
@@ -123,8 +120,6 @@ class _Proof:
         return least
 
     def _never_negative(self, poly: Any) -> bool:
-        import sympy
-
         poly = sympy.expand(poly)
         bounded = [variable for variable in self._forms if variable in poly.free_symbols]
         if len(bounded) > _MOST_FORMS:
@@ -140,9 +135,6 @@ class _Proof:
         return self._known[expr]
 
     def _written(self, expr: Any) -> Any:
-        import sympy
-        from torch.utils._sympy import functions
-
         if expr.is_Integer:
             return expr
         if expr.is_Symbol:
@@ -164,8 +156,6 @@ class _Proof:
 
     def _between(self, least: Any, most: Any = None) -> Any:
         """A new variable with these bounds."""
-        import sympy
-
         above = sympy.Dummy("above", integer=True, nonnegative=True)
         if most is None or not most.is_Integer or most > _UNLIMITED:
             return least + above
@@ -175,8 +165,6 @@ class _Proof:
 
     def _rest(self, value: Any, divisor: Any) -> Any:
         """What a division leaves: ``value - divisor * (value // divisor)``, the same one each time."""
-        import sympy
-
         key = ("rest", value, divisor)
         if key not in self._known:
             self._write(value)  # its variables come first
@@ -184,8 +172,6 @@ class _Proof:
         return self._known[key]
 
     def _greatest(self, values: list[Any]) -> Any:
-        import sympy
-
         # A size takes part as what it is at least, which is how torch writes the stride above it.
         candidates = [value for value in values if value != 1 or self._sizes.isdisjoint(values)]
         written = [self._write(value) for value in candidates]

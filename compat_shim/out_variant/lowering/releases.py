@@ -13,10 +13,13 @@ from typing import Any
 
 import sympy
 import torch
+from torch._functorch import config as functorch_config
 from torch._inductor import config, ir
 from torch._inductor import utils as inductor_utils
 from torch._inductor.codegen import wrapper as wrapper_module
+from torch._inductor.codegen.common import get_wrapper_codegen_for_device
 from torch._inductor.virtualized import V
+from torch.fx.experimental.symbolic_shapes import free_symbols, free_unbacked_symbols
 
 from compat_shim.out_variant import kernels, names
 
@@ -129,8 +132,6 @@ def _strictness(op: Any) -> int | None:
 
 
 def _default_strictness() -> int:
-    from torch._functorch import config as functorch_config
-
     name = "custom_op_default_layout_constraint"  # moved in 2.8
     default = getattr(functorch_config, name, None) or getattr(config, name, "needs_fixed_stride_order")
     return kernels.STRIDE_TAGS.index(default)
@@ -157,6 +158,7 @@ def wrapper_refuses(device: torch.device | None, out: Any) -> str | None:
         # The converter of 2.8 has no nodes for symbols.
         return "fx" if not hasattr(fx.FxConverter, "_generate_sym_node") and _has_symbolic_inputs() else None
     if V.graph.cpp_wrapper or V.graph.aot_mode:
+        # Slow to import, and of no use to a graph that becomes Python code.
         from torch._inductor.codegen import cpp_wrapper_cpu, cpp_wrapper_cpu_array_ref
 
         if _is(device, cpp_wrapper_cpu_array_ref.CppWrapperCpuArrayRef, cpp=True):
@@ -180,8 +182,6 @@ def _is(device: torch.device | None, wrapper: type, *, cpp: bool) -> bool:
     """Whether ``wrapper`` is what is registered for graphs on ``device``."""
     if device is None:
         return False
-    from torch._inductor.codegen.common import get_wrapper_codegen_for_device
-
     registered: Any = get_wrapper_codegen_for_device(device.type, cpp)
     return isinstance(registered, type) and issubclass(registered, wrapper)
 
@@ -225,7 +225,10 @@ def _with_layouts(name: str, inherited: SymbolUses) -> SymbolUses:
 
 
 def _symbols(layout: Any, unbacked_only: bool = True) -> Any:
-    from torch.fx.experimental.symbolic_shapes import free_symbols, free_unbacked_symbols
-
     collect = free_unbacked_symbols if unbacked_only else free_symbols
     return collect(layout.size) | collect(layout.stride)
+
+
+def fresh_cache() -> Any:
+    """Inductor's caches, empty, in a folder of their own: a context manager."""
+    return (getattr(inductor_utils, "fresh_cache", None) or inductor_utils.fresh_inductor_cache)()  # renamed in 2.9

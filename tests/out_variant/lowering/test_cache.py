@@ -150,6 +150,7 @@ def test_a_key_has_one_more_part_while_the_shim_is_active_and_none_after_deactiv
 
 SALTS = """
 import json, compat_shim, torch
+from compat_shim import process
 from compat_shim.out_variant.lowering import cache_key
 library = torch.library.Library("salted", "FRAGMENT")
 salts = {}
@@ -187,8 +188,8 @@ cache_key.VERSION = "0"
 salt("another version")
 cache_key.CODEGEN_VERSION += 1
 salt("other generated code")
-verdicts = {**cache_key.verdicts(), "direct": "DISABLED"}
-cache_key.verdicts = lambda: verdicts
+verdicts = {**process.verdicts(), "direct": "DISABLED"}
+process.verdicts = lambda: verdicts
 salt("other features")
 print(json.dumps(salts))
 """

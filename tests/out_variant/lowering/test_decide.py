@@ -15,7 +15,7 @@ from torch._dynamo.utils import counters
 from torch._subclasses import FakeTensorMode
 from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv, StatelessSymbolicContext
 
-from compat_shim import shim
+from compat_shim import process
 from compat_shim.out_variant.lowering import decide
 from compat_shim.out_variant.lowering.decide import Decline
 from compat_shim.out_variant.lowering.overlap import may_overlap
@@ -62,7 +62,7 @@ def test_each_decision_is_logged_where_the_environment_asks_for_it(
 ) -> None:
     ops = define("f(Tensor x) -> Tensor", "f.out(Tensor x, *, Tensor(a!) out) -> ()", lambda x: x + 1)
     wide = define("f(Tensor x) -> Tensor", "f.out(Tensor x, *, Tensor(a!) out) -> ()", lambda x: x[:1].expand(3, 3))
-    monkeypatch.setattr(shim.current_settings(), "log", "debug")
+    monkeypatch.setattr(process.settings(), "log", "debug")
     torch.compile(lambda x: (ops.functional(x), wide.functional(x)), fullgraph=True)(torch.ones(3, 3))
     messages = [record.getMessage() for record in caplog.records if record.name == "compat_shim"]
     assert f"compat_shim: {ops.functional}: lowered to {ops.out}" in messages

@@ -14,7 +14,7 @@ from checks import same
 from torch._dynamo.utils import counters
 
 import compat_shim
-from compat_shim.out_variant import kernels, registry
+from compat_shim.out_variant import kernel_record, kernels
 from compat_shim.out_variant.kernels import Unfit
 
 CAN_OVERRIDE = "allow_override" in inspect.signature(torch.library.Library.impl).parameters
@@ -185,8 +185,8 @@ def test_what_torch_refuses_to_register_it_refuses_as_ever_and_it_is_no_exchange
 
 
 def test_an_exchanged_kernel_is_called_and_every_report_says_why_and_what_to_do(library: Any) -> None:
-    from compat_shim.explaining.ops import explain_op
     from compat_shim.out_variant.lowering import cache_key
+    from compat_shim.reports.op_explanation import explain_op
 
     every = {name: Ops(library, name, "custom_op") for name in ("exchanged", "set_up", "again", "word")}
     namespace = getattr(torch.ops, library.ns)
@@ -242,8 +242,8 @@ def test_the_record_keeps_what_is_loaded_and_no_more(library: Any) -> None:
     ops = Ops(library, "op", "custom_op")
     for event in [("f", "cpu")] * 5:
         ops.register(*event)
-    assert len(registry._kernels[ops.names["f"], "CPU"]) == 1
+    assert len(kernel_record._kernels[ops.names["f"], "CPU"]) == 1
     for _ in range(5):
         with torch.library._scoped_library(library.ns, "IMPL") as other:
             other.impl("op", lambda x: x, COMPOSITE)
-    assert len(registry._kernels[ops.names["f"], COMPOSITE]) == 1
+    assert len(kernel_record._kernels[ops.names["f"], COMPOSITE]) == 1

@@ -11,7 +11,7 @@ from checks import compile_and_compare, same
 from torch._dynamo.utils import counters
 
 import compat_shim
-from compat_shim.out_variant import candidates, kernels, pairing
+from compat_shim.out_variant import kernels, lookalikes, pairing
 
 TAG = torch.Tag.out_variant
 _factors = itertools.count(2)
@@ -80,10 +80,10 @@ def test_an_out_variant_serves_the_overload_that_it_is_named_for(library: Any) -
     for called in ("o.add_out(", "o.sub.default(", "p.out(", "p.fancy(", "m.out(", "m.hi_out(", "tw.fast_out("):
         assert f".{called}" in code or f".{called.removesuffix('.default(')}" in code
     assert counters["compat_shim"]["lowered"] == 5
-    found = candidates.candidates(p.fancy)[0]
+    found = lookalikes.candidates(p.fancy)[0]
     assert found.op == f"{library.ns}::p.out"
     assert found.reasons[0] == f"it is the out variant of {library.ns}::p (tag)"
-    assert found.reasons[-1] == candidates.REMEDY.format(f"{library.ns}::p.fancy", f"{library.ns}::p.out")
+    assert found.reasons[-1] == lookalikes.REMEDY.format(f"{library.ns}::p.fancy", f"{library.ns}::p.out")
 
 
 def test_an_out_variant_that_one_overload_has_is_given_to_no_other(library: Any) -> None:
@@ -191,7 +191,7 @@ def test_outs_in_another_order_than_the_returns_of_their_names_need_the_user_s_w
     x = torch.randn(4)
 
     assert ".q.out(" not in compile_and_compare(lambda x: q(x), x)
-    assert "in another order" in candidates.candidates(q.default)[0].reasons[0]
+    assert "in another order" in lookalikes.candidates(q.default)[0].reasons[0]
     with pytest.raises(ValueError, match="in another order"):
         compat_shim.register_out_variant(q.default, q.out)
     compat_shim.register_out_variant(q.default, q.out, outs=("value", "scale"))
@@ -210,7 +210,7 @@ def test_an_out_variant_that_is_named_for_another_overload_is_not_taken_when_tha
 
     assert ".faster." in code
     assert "fast_out" not in code
-    assert f"it is that of {library.ns}::f.fast" in candidates.candidates(f.default)[0].reasons[0]
+    assert f"it is that of {library.ns}::f.fast" in lookalikes.candidates(f.default)[0].reasons[0]
 
 
 @pytest.mark.parametrize(
@@ -326,7 +326,7 @@ def test_overloads_and_arguments_may_have_any_name(library: Any) -> None:
     assert "'lambda')(" in code
     assert "**{'lambda': " in code
     assert compat_shim.status().pairs
-    assert candidates.candidates(h.default)[0].reasons == (candidates.UNREACHABLE,)
+    assert lookalikes.candidates(h.default)[0].reasons == (lookalikes.UNREACHABLE,)
 
 
 def test_an_overload_that_comes_by_another_way_than_torch_library_is_found(library: Any) -> None:

@@ -10,7 +10,7 @@ from ops import define
 from torch._dynamo.utils import counters
 from torch._inductor.utils import run_and_get_code
 
-from compat_shim.out_variant.lowering.codegen import spelled_out
+from compat_shim.out_variant.lowering.generated_code import spelled_out
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

@@ -15,8 +15,8 @@ PROGRAM = """
 import multiprocessing, sys
 
 def tell(queue, generations):
-    shim = sys.modules.get("compat_shim.shim")
-    queue.put(shim._owner().route if shim else "none")
+    process = sys.modules.get("compat_shim.process")
+    queue.put(process.owner().route if process else "none")
     if generations:
         child(queue, generations - 1)
 

@@ -15,8 +15,8 @@ from types import ModuleType
 
 import pytest
 
-from compat_shim.activation import enable, start_file
-from compat_shim.activation.enable import NAMES, NotPossible
+from compat_shim.activation import site_file, start_file
+from compat_shim.activation.site_file import NAMES, NotPossible
 
 from ..helpers import ROOT, command, fake_torch
 
@@ -50,7 +50,7 @@ class Environment:
 
     @property
     def file(self) -> Path:
-        return self.packages / NAMES[enable.knows_start_files()]
+        return self.packages / NAMES[site_file.knows_start_files()]
 
 
 @pytest.fixture(scope="module")
@@ -185,11 +185,11 @@ def test_a_site_packages_that_cannot_be_written_to_is_a_clear_error(
 
     monkeypatch.setattr("tempfile.mkstemp", denied)
     with pytest.raises(NotPossible, match=rf"^{tmp_path} cannot be written to \(Permission denied\); enable it as"):
-        enable.enable(tmp_path, str(tmp_path))
-    tmp_path.joinpath(NAMES[0]).write_text(enable.contents("/", False))
+        site_file.enable(tmp_path, str(tmp_path))
+    tmp_path.joinpath(NAMES[0]).write_text(site_file.contents("/", False))
     monkeypatch.setattr(Path, "unlink", denied)
     with pytest.raises(NotPossible, match=r"cannot be removed \(Permission denied\)"):
-        enable.disable(tmp_path)
+        site_file.disable(tmp_path)
 
 
 def test_a_file_that_cannot_be_finished_is_not_there_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -198,20 +198,20 @@ def test_a_file_that_cannot_be_finished_is_not_there_at_all(tmp_path: Path, monk
 
     monkeypatch.setattr(os, "replace", full)
     with pytest.raises(NotPossible, match="No space left"):
-        enable.enable(tmp_path, str(tmp_path))
+        site_file.enable(tmp_path, str(tmp_path))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_start_files_are_used_where_the_interpreter_knows_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake = ModuleType("site")
-    assert not enable.knows_start_files(fake)
-    assert enable.enable(tmp_path, str(tmp_path)).name == NAMES[enable.knows_start_files(site)]
+    assert not site_file.knows_start_files(fake)
+    assert site_file.enable(tmp_path, str(tmp_path)).name == NAMES[site_file.knows_start_files(site)]
     monkeypatch.setattr(site, "StartupState", object, raising=False)  # as in Python 3.15
-    file = enable.enable(tmp_path, str(tmp_path))
+    file = site_file.enable(tmp_path, str(tmp_path))
     assert [entry.name for entry in tmp_path.iterdir()] == ["compat_shim.start"]  # the other form is gone
     (line,) = [line for line in file.read_text().splitlines() if not line.startswith("#")]
     assert line == f"{start_file.__name__}:{start_file.start.__name__}"
-    assert [removed.name for removed in enable.disable(tmp_path)] == ["compat_shim.start"]
+    assert [removed.name for removed in site_file.disable(tmp_path)] == ["compat_shim.start"]
 
 
 def test_what_a_start_file_calls_is_the_route(environment: Environment) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 
-from compat_shim.explaining.report import CallSite, Explanation
+from compat_shim.reports.explanation import CallSite, Explanation
 
 LOWERED = CallSite(
     "ns::f", "ns::f.out", "tag", True, "", "", "", 2, 96, 1, "torch.ops.ns.f.out(x, out=buf0)", "a.py:1: f(x)", 0

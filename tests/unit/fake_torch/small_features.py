@@ -1,4 +1,4 @@
-"""Stands for ``compat_shim.features`` in a subprocess: import it before ``compat_shim``.
+"""Stands for ``compat_shim.patches`` in a subprocess: import it before ``compat_shim``.
 
 One small feature for each name that ``COMPAT_SHIM_FEATURES`` knows, fit for the fake torch beside
 this file, with the fingerprints in the file that ``SMALL_FINGERPRINTS`` names.
@@ -12,7 +12,8 @@ from pathlib import Path
 
 def _make() -> "tuple[object, ...]":
     from compat_shim.patching import fingerprint
-    from compat_shim.patching.patch import Add, AddModule, Feature, Wrap
+    from compat_shim.patching.kinds import Add, AddModule, Wrap
+    from compat_shim.patching.patch import Feature
 
     def lowered(original):
         return lambda cls, kernel: [*original(cls, kernel), "lowered"]
@@ -21,7 +22,7 @@ def _make() -> "tuple[object, ...]":
     fingerprint.load = lambda: table
     why, upstream = "it is a test", "none"
     return (
-        Feature("tag", "a tag", (Add("tag-out", "torch:Tag.out", why, upstream, make=lambda: "out"),)),
+        Feature("tag", "a tag", (Add("tag-out", "torch:Tag.out", why, upstream, make="out"),)),
         Feature(
             "discovery",
             "a module",
@@ -44,4 +45,4 @@ def __getattr__(name: str) -> object:
     return value
 
 
-sys.modules["compat_shim.features"] = sys.modules[__name__]
+sys.modules["compat_shim.patches"] = sys.modules[__name__]

@@ -15,7 +15,8 @@ import pytest
 from compat_shim.patching import fingerprint
 from compat_shim.patching.engine import Engine
 from compat_shim.patching.errors import ShimError
-from compat_shim.patching.patch import Add, AddModule, Feature, Finding, Verdict
+from compat_shim.patching.kinds import Add, AddModule
+from compat_shim.patching.patch import Feature, Finding, Verdict
 
 from ..helpers import RELEASE, SOURCE, Bench, feature, wrap
 
@@ -46,7 +47,7 @@ def test_a_feature_whose_module_is_not_imported_is_pending_and_imports_nothing(b
 def test_what_torch_has_is_native_and_left_alone(bench: Bench) -> None:
     module = bench.load("lib_a")
     before = module.plain
-    engine = bench.started(feature("one", Add("add", "lib_a:plain", "", "", make=lambda: "ours")))
+    engine = bench.started(feature("one", Add("add", "lib_a:plain", "", "", make="ours")))
     assert engine.plans["one"].finding == Finding(Verdict.NATIVE)
     assert module.plain is before
 
@@ -127,7 +128,7 @@ def test_a_version_ahead_of_its_source_is_taken_for_the_release_that_the_functio
 
 def test_a_build_that_lacks_what_a_release_has_of_its_own_is_not_that_release(bench: Bench) -> None:
     module = bench.load("lib_a")
-    one = feature("one", Add("new", "lib_a:new", "", "", make=lambda: "ours", last="2.10"))
+    one = feature("one", Add("new", "lib_a:new", "", "", make="ours", last="2.10"))
     # Without a function to tell by, this one would be taken for 2.11, where nothing need be done.
     two = feature("two", wrap("lib_a:plain", last="2.10"), requires=("one",))
     bench.record(two)
@@ -140,7 +141,7 @@ def test_a_build_that_lacks_what_a_release_has_of_its_own_is_not_that_release(be
 
 def test_a_build_that_has_it_is_that_release(bench: Bench) -> None:
     module = bench.load("lib_a", SOURCE + "\nnew = 'of its own'\n")
-    one = feature("one", Add("new", "lib_a:new", "", "", make=lambda: "ours", last="2.10"))
+    one = feature("one", Add("new", "lib_a:new", "", "", make="ours", last="2.10"))
     bench.table = {"any:function": {RELEASE: None, "2.11.0": None}}
     engine = bench.engine(one, release=AHEAD)
     engine.start()
@@ -303,7 +304,7 @@ def test_with_a_broken_fingerprint_file_all_is_unverifiable_and_untouched(
     if content is not None:
         file.write_text(content)
     monkeypatch.setattr(fingerprint, "load", lambda: LOAD(file))
-    engine = bench.engine(PLAIN, feature("two", Add("new", "lib_a:new", "", "", make=lambda: "ours")))
+    engine = bench.engine(PLAIN, feature("two", Add("new", "lib_a:new", "", "", make="ours")))
     engine.start()
     for plan in engine.plans.values():
         assert (plan.finding.verdict, plan.finding.expected) == (Verdict.UNVERIFIABLE, "a readable fingerprint file")

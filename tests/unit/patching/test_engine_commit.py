@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 
 import pytest
 
-from compat_shim.patching.patch import Add, AddModule, Do, Finding, Patch, Undo, Verdict, Wrap
+from compat_shim.patching.kinds import Add, AddModule, Wrap
+from compat_shim.patching.patch import Do, Finding, Patch, Undo, Verdict
 
 from ..helpers import Bench, Recorder, feature, wrap
 
@@ -107,8 +108,8 @@ def test_stop_gives_back_every_original_object(bench: Bench) -> None:
             wrap("lib_a:Owner.method"),
             wrap("lib_a:Owner.build"),
             wrap("lib_a:Owner.check"),
-            Add("new", "lib_a:Owner.new", "", "", make=lambda: "ours"),
-            Add("top", "lib_a:top", "", "", make=lambda: "ours"),
+            Add("new", "lib_a:Owner.new", "", "", make="ours"),
+            Add("top", "lib_a:top", "", "", make="ours"),
         )
     )
     assert engine.plans["one"].finding.verdict is Verdict.APPLIED
@@ -199,7 +200,7 @@ def test_over_a_foreign_patch_on_top_of_ours_a_new_engine_declines(bench: Bench)
 def test_a_module_that_is_added_comes_and_goes_with_its_feature(bench: Bench) -> None:
     bench.load("lib_p.__init__", "")
     add = AddModule("module", "lib_p:new", "", "", make=ModuleType)
-    engine = bench.started(feature("one", add, Add("name", "lib_p:name", "", "", make=lambda: "ours")))
+    engine = bench.started(feature("one", add, Add("name", "lib_p:name", "", "", make="ours")))
     assert engine.plans["one"].finding.verdict is Verdict.APPLIED
     assert sys.modules["lib_p"].new is sys.modules["lib_p.new"]
     engine.stop()

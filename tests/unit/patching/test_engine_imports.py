@@ -8,7 +8,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -229,14 +228,3 @@ def test_two_threads_that_import_at_once_apply_one_feature_after_the_other(bench
     assert seen == {name: ["plain", 1, name] for name in names}
     for name in names:
         assert sys.modules[name].other(1) == ["other", 1, "both"]
-
-
-def test_the_features_of_the_process_are_used_where_none_are_given(monkeypatch: pytest.MonkeyPatch) -> None:
-    from compat_shim.patching.engine import Engine
-
-    from ..helpers import settings
-
-    stand_in = ModuleType("compat_shim.features")
-    stand_in.FEATURES = (feature("one", wrap("lib_a:plain")),)  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "compat_shim.features", stand_in)
-    assert list(Engine(settings("one")).plans) == ["one"]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from compat_shim.patching import fingerprint
-from compat_shim.patching.patch import Wrap
+from compat_shim.patching.kinds import Wrap
 
 from ..helpers import SOURCE, Bench, wrap
 

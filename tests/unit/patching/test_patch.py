@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
-from compat_shim.out_variant.tag import TAG_VALUES, AddTag
-from compat_shim.patching.patch import Add, AddModule, Feature, Verdict
+from compat_shim.patching.add_tag import AddTag
+from compat_shim.patching.kinds import Add, AddModule
+from compat_shim.patching.patch import Feature, Verdict
 
 from ..helpers import SOURCE, Bench, wrap
 
 
-def add(target: str, make: Callable[[], Any] = lambda: "ours") -> Add:
+def add(target: str, make: Any = "ours") -> Add:
     return Add("add", target, "a test", "#1", make=make)
 
 
@@ -260,12 +261,12 @@ interrupts = []
 def test_a_tag_is_taken_away_however_far_an_interrupt_let_it_come(bench: Bench, interrupts: int) -> None:
     module = bench.load("lib_a", ENUM)
     before = dict(vars(module.Tag))
-    do, undo = AddTag("tag", "lib_a:Tag.out", "a test", "#1").change()
+    do, undo = AddTag(id="tag", target="lib_a:Tag.out", why="a test", upstream="#1", value=7).change()
     module.interrupts[:] = ["Ctrl-C"] * interrupts
     with pytest.raises(KeyboardInterrupt) if interrupts else contextlib.nullcontext():
         do()
     entries = vars(module.Tag)["__entries"]
-    assert entries["out"][0] == TAG_VALUES["out"]
+    assert entries["out"][0] == 7
     undo()
     assert entries == {}
     assert dict(vars(module.Tag)) == before

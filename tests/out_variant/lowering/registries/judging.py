@@ -214,20 +214,20 @@ def compare_reasons(built: Sequence[Built]) -> int:
     Returns:
         how many reasons were compared.
     """
-    from compat_shim.explaining.ops import explain_op
-    from compat_shim.out_variant import candidates, names
+    from compat_shim.out_variant import lookalikes, names
+    from compat_shim.reports.op_explanation import explain_op
 
     said = {}
     for name in (each.name(functional) for each in built for functional in each.registry.functionals):
         for candidate in explain_op(name).candidates if names.find(name) is not None else ():
             if candidate.taken:
                 continue
-            remedies = (candidates.REMEDY.format(name, candidate.op), candidates.AGREE, candidates.UNREACHABLE)
+            remedies = (lookalikes.REMEDY.format(name, candidate.op), lookalikes.AGREE, lookalikes.UNREACHABLE)
             if not candidate.reasons or candidate.reasons[-1] not in remedies:
                 raise Wrong(f"explain of {name} and {candidate.op} ends in no remedy: {candidate.reasons}")
-            about_tags = (candidates.UNTAGGED, candidates.OTHER_NAME)
+            about_tags = (lookalikes.UNTAGGED, lookalikes.OTHER_NAME)
             said[name, candidate.op] = "; ".join(why for why in candidate.reasons if why not in about_tags)
-    found = [("status", name, loose.op, "; ".join(loose.reasons)) for name, loose in candidates.not_taken()]
+    found = [("status", name, loose.op, "; ".join(loose.reasons)) for name, loose in lookalikes.not_taken()]
     found += [("pair_namespace", *refused) for each in built for refused in each.refused]
     compared = 0
     for view, name, out, reasons in found:

@@ -1,0 +1,53 @@
+"""``demo``: a quantized block compiled with the shim off and on, side by side."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+from compat_shim.commands.exit_codes import MISUSED
+
+
+def add_to(commands: Any) -> None:
+    """Add the command to argparse's sub-parsers."""
+    parser = commands.add_parser(
+        "demo",
+        help="compile a quantized block with the shim off and on, side by side",
+        description="Register quantization ops with functional and out variants, compile a block of layers"
+        " with the shim off and on in fresh caches, check both against eager and compare."
+        " Exit code 0 only if every call is lowered and every result is right.",
+    )
+    parser.add_argument("--layers", type=int, default=4, help="layers of the block (default 4)")
+    parser.add_argument("--rows", type=int, default=64, help="rows of the input (default 64)")
+    parser.add_argument("--width", type=int, default=256, help="width of a layer (default 256)")
+    parser.add_argument("--steps", type=int, default=200, help="timed steps of each contender (default 200)")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the demo and print what it found.
+
+    Args:
+        options: ``layers``, ``rows``, ``width`` and ``steps``, each a positive int.
+
+    Returns:
+        0 if every quantization call was lowered and every result with the shim is right, 1 if
+        not (the output says what failed), 2 if torch cannot be imported or an option is wrong.
+    """
+    for name in ("layers", "rows", "width", "steps"):
+        if getattr(options, name) < 1:
+            print(f"demo: --{name} must be at least 1, found {getattr(options, name)}", file=sys.stderr)
+            return MISUSED
+    try:
+        # Imports torch, which may not be there.
+        from compat_shim.demo import main
+    except ImportError as error:
+        # Needs packaging, which comes with the package where it is installed.
+        from compat_shim.reports import release_table
+
+        first, last = release_table.span()
+        found = f"torch cannot be imported ({error}); install one of {first} to {last} and try again"
+        print(f"demo: {found}", file=sys.stderr)
+        return MISUSED
+    return main.run(options.layers, options.rows, options.width, options.steps)

@@ -1,0 +1,64 @@
+"""``run``: a command in which every Python of this environment is active."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import Any
+
+from compat_shim import env
+from compat_shim.activation import launch, zipped
+from compat_shim.commands.exit_codes import CANNOT_EXECUTE, MISUSED, NOT_FOUND
+
+
+def add_to(commands: Any) -> None:
+    """Add the command to argparse's sub-parsers."""
+    parser = commands.add_parser(
+        "run",
+        help="run a command with the shim active in every Python of this environment",
+        usage="%(prog)s [options] -- COMMAND [ARGUMENT ...]",
+        description="Put the shim's bootstrap folder first on PYTHONPATH and execute COMMAND in place of this"
+        " process. Every Python of this environment that it starts is active, workers too. Exit code: the"
+        " command's; 127 if it is not found, 126 if it cannot be executed.",
+    )
+    parser.add_argument("--mode", choices=env.MODES, help=f"{env.MODE} for the command")
+    parser.add_argument("--features", metavar="IDS", help=f"{env.FEATURES} for the command")
+    parser.add_argument("--log", choices=env.LOG_LEVELS, help=f"{env.LOG} for the command")
+    parser.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND", help="the command and its arguments")
+    parser.set_defaults(run=run, parser=parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Become the command; returns an exit code only if that fails."""
+    words = options.words[1:] if options.words[:1] == ["--"] else options.words
+    if not words:
+        options.parser.error("no COMMAND")
+    given = {env.MODE: options.mode, env.FEATURES: options.features, env.LOG: options.log}
+    settings = {name: value for name, value in given.items() if value is not None}
+    problems = env.read({**os.environ, **settings}).problems
+    nowhere = zipped()
+    if nowhere:
+        return _refuse(nowhere)
+    if problems and (settings.get(env.MODE) or os.environ.get(env.MODE)) == "strict":
+        # Strict in the command would only fail its first import of torch.
+        return _refuse("; ".join(problems))
+    environ = launch.environment(settings)
+    warning = launch.not_active_there(words[0], environ)
+    if warning is not None:
+        _say(warning)
+    try:
+        launch.execute(words, environ)
+    except OSError as error:
+        _say(f"{words[0]}: {error.strerror}")
+        return NOT_FOUND if isinstance(error, (FileNotFoundError, NotADirectoryError)) else CANNOT_EXECUTE
+    raise AssertionError("exec returned")
+
+
+def _refuse(why: str) -> int:
+    _say(why)
+    return MISUSED
+
+
+def _say(what: str) -> None:
+    print(f"compat-shim run: {what}", file=sys.stderr)

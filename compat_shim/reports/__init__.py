@@ -1,0 +1,1 @@
+"""What people read: ``status`` and its facts, the table of releases, and why a call was lowered or not."""

@@ -1,0 +1,109 @@
+"""What ``status`` finds out about this process besides the patches' verdicts."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from types import FunctionType
+from typing import TYPE_CHECKING
+
+from compat_shim.patches import FEATURES
+from compat_shim.patching import fingerprint
+
+if TYPE_CHECKING:
+    from compat_shim.out_variant.waiting import Waiting
+
+
+@dataclasses.dataclass(frozen=True)
+class PairStatus:
+    """A functional op and its out variant, with how they were paired: ``tag``, ``namespace`` or ``registered``.
+
+    ``limits`` says on which devices calls are not lowered for want of a fitting kernel, and what to do.
+    """
+
+    functional: str
+    out: str
+    source: str
+    limits: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class CandidateStatus:
+    """A tagged overload that is in no pair, and why it does not fit ``functional`` (empty: it has none)."""
+
+    functional: str
+    candidate: str
+    reasons: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class ForeignStatus:
+    """Somebody else's function at one of our targets, and the module that its code comes from."""
+
+    target: str
+    function: str
+    module: str
+
+
+def pairs() -> tuple[tuple[PairStatus, ...], tuple[CandidateStatus, ...]]:
+    """The pairs of this process and the tagged overloads that are in none; none before torch is there."""
+    if not hasattr(sys.modules.get("torch"), "_C"):
+        return (), ()
+    # Imports torch, which is there by now.
+    from compat_shim.out_variant import lookalikes, pairing
+
+    return (
+        tuple(
+            PairStatus(pair.functional.name(), pair.out.name(), pair.source, lookalikes.limits(pair))
+            for pair in pairing.all_pairs()
+        ),
+        tuple(CandidateStatus(name, loose.op, loose.reasons) for name, loose in lookalikes.not_taken()),
+    )
+
+
+def waiting() -> tuple[Waiting, ...]:
+    """The pairs of this process that wait for an op."""
+    # Whoever has registered one has imported this.
+    if "compat_shim.out_variant.registry" not in sys.modules or not hasattr(sys.modules.get("torch"), "_C"):
+        return ()
+    # Imports torch, which is there by now.
+    from compat_shim.out_variant.waiting import waiting
+
+    return tuple(waiting())
+
+
+def foreign_patches() -> tuple[ForeignStatus, ...]:
+    """What others have put at the functions that our patches replace or rely on."""
+    found = {}
+    for target in dict.fromkeys(name for feature in FEATURES for name in feature.fingerprinted()):
+        try:
+            raw = fingerprint.find(target)
+        except LookupError:
+            continue
+        function = fingerprint.function_of(raw)
+        if not isinstance(function, FunctionType):
+            found[target] = ForeignStatus(target, type(raw).__name__, type(raw).__module__)
+        elif fingerprint.is_foreign(function, target) and not _is_ours(function):
+            found[target] = ForeignStatus(target, function.__qualname__, fingerprint.defined_in(function))
+    return tuple(found.values())
+
+
+def _is_ours(function: FunctionType) -> bool:
+    # A function that we added is reached by its target, too: it is no replacement.
+    return fingerprint.defined_in(function).partition(".")[0] == "compat_shim"
+
+
+def cache_salt() -> str | None:
+    """The part of the cache keys that is ours; None until the lowering is applied."""
+    cache_key = sys.modules.get("compat_shim.out_variant.lowering.cache_key")
+    return None if cache_key is None else str(cache_key.salt())
+
+
+def torch_build() -> str | None:
+    """What torch was built for, for example ``CUDA 12.8``; None until torch is imported."""
+    version = sys.modules.get("torch.version")
+    if version is None:
+        return None
+    kinds = (("CUDA", "cuda"), ("ROCm", "hip"), ("XPU", "xpu"))
+    built = [f"{name} {getattr(version, field)}" for name, field in kinds if getattr(version, field, None)]
+    return ", ".join([*(built or ["CPU"]), *(["debug"] if getattr(version, "debug", False) else [])])

@@ -1,0 +1,141 @@
+"""Looks on while Inductor compiles: the decisions, and the generated code that they are found in."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import re
+import threading
+from collections.abc import Iterator
+from typing import Any
+from unittest import mock
+
+import torch
+from torch._inductor.graph import GraphLowering
+
+from compat_shim.out_variant import marks, waiting
+from compat_shim.out_variant.lowering import announce, generated_code, releases
+from compat_shim.reports import advice, explanation
+from compat_shim.reports.status import status
+
+
+class Observer:
+    """Collects call sites: a graph's decisions come first, then its code, all in one thread."""
+
+    def __init__(self) -> None:
+        self.calls: list[explanation.CallSite] = []
+        self.graphs = 0
+        self._undecided: dict[int, list[tuple[announce.Decision, int | None]]] = {}
+        self._lock = threading.Lock()
+
+    def decision(self, decision: announce.Decision) -> None:
+        # A name like aten's may come here too: torch's own ops are no custom ops.
+        if isinstance(decision.op, torch._ops.OpOverload) and decision.op.namespace not in marks.BUILTIN:
+            # The sizes are asked for now: their symbols belong to the compile.
+            entry = (decision, _bytes(decision.outputs))
+            self._undecided.setdefault(threading.get_ident(), []).append(entry)
+
+    def code(self, code: str) -> None:
+        with self._lock:
+            seen: dict[str, int] = {}
+            for decision, size in self._undecided.pop(threading.get_ident(), []):
+                self.calls.append(_call_site(decision, size, code, self.graphs, seen))
+            self.graphs += 1
+
+    def explanation(self) -> explanation.Explanation:
+        """What was seen until now."""
+        lowering = {feature.id: feature for feature in status().features}["lowering"]
+        why = "" if lowering.good else f"{lowering.verdict}: {lowering.found}"
+        return explanation.Explanation(lowering.good, why, self.graphs, tuple(self.calls), tuple(waiting.waiting()))
+
+
+@contextlib.contextmanager
+def observed() -> Iterator[Observer]:
+    """Look on at all compiles of this process, in a throw-away cache. What the body raises is raised after it."""
+    observer = Observer()
+    before = GraphLowering.save_output_code
+
+    def code(source: str) -> None:
+        if before is not None:
+            before(source)
+        observer.code(source)
+
+    failure: BaseException | None = None
+    with releases.fresh_cache(), mock.patch.object(GraphLowering, "save_output_code", code):
+        announce.observers.append(observer.decision)
+        try:
+            yield observer
+        except BaseException as error:  # torch keeps the folder of a cache that an error leaves
+            failure = error
+        finally:
+            announce.observers.remove(observer.decision)
+    if failure is not None:
+        raise failure
+
+
+def _call_site(
+    decision: announce.Decision, size: int | None, code: str, graph: int, seen: dict[str, int]
+) -> explanation.CallSite:
+    pair, reason, lowered = decision.pair, decision.reason, bool(decision.buffers)
+    name = decision.op.name()
+    if pair is None:
+        registered = [f"it is registered with {found.out}, but {found}" for found in waiting.waiting(name)]
+        decline, words = "NO_PAIR", advice.NO_PAIR
+        change = "; ".join(registered) or advice.NO_PAIR_ADVICE.format(name)
+    elif reason is not None:
+        decline, words, change = reason.name, reason.value, advice.ADVICE[reason.name]
+    else:
+        decline = words = change = ""
+    called = releases.kernel_name(pair.out if pair is not None and lowered else decision.op)
+    name_in_code = generated_code.variables(code).get(called, called)
+    lines = [line.strip() for line in code.splitlines() if f"{name_in_code}(" in line]
+    if lowered:
+        lines = [line for line in lines if re.search(rf"\b{decision.buffers[0]}\b", line)]
+        line = lines[0] if lines else ""
+    else:  # a fallback's buffer has no name yet when it is decided: the calls of an op stand in their order
+        place = seen[called] = seen.get(called, -1) + 1
+        line = lines[place] if place < len(lines) else ""
+    reused = [buffer for buffer in decision.buffers if re.search(rf"^\s*{buffer} = .*# reuse", code, re.MULTILINE)]
+    return explanation.CallSite(
+        op=name,
+        out=None if pair is None else pair.out.name(),
+        source=None if pair is None else pair.source,
+        lowered=lowered,
+        decline=decline,
+        reason=words,
+        change=change,
+        buffers=len(decision.buffers),
+        buffer_bytes=size,
+        reused=len(reused),
+        call=line,
+        where=_where(decision.stack_trace),
+        graph=graph,
+    )
+
+
+def _bytes(outputs: Any) -> int | None:
+    """The size of the outputs' storages by the sizes of this compile, or None if one is not known."""
+    total = 0
+    if outputs is None:
+        return None
+    for tensor in torch.utils._pytree.tree_leaves(outputs):
+        if not isinstance(tensor, torch.Tensor) or tensor.layout is not torch.strided:
+            return None
+        sizes, strides = [_hint(size) for size in tensor.shape], [_hint(stride) for stride in tensor.stride()]
+        if None in sizes or None in strides:
+            return None
+        extent = 1 + sum((size - 1) * stride for size, stride in zip(sizes, strides))
+        total += (extent if math.prod(sizes) else 0) * tensor.dtype.itemsize
+    return total
+
+
+def _hint(value: Any) -> Any:
+    if isinstance(value, int):
+        return value
+    return int(value.node.hint) if value.node.has_hint() else None
+
+
+def _where(stack_trace: str) -> str:
+    """The innermost line of a stack trace: ``file:line: source``."""
+    found = re.findall(r'File "([^"]+)", line (\d+), in .*\n\s*(.*)', stack_trace)
+    return "{}:{}: {}".format(*found[-1]) if found else ""
