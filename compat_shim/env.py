@@ -17,13 +17,14 @@ class Setting:
 
     Attributes:
         name: of the variable.
-        values: what it may be → what that does; the first is the default. A name in angle brackets stands for
-            many values.
+        default: the value that counts where it is not set.
         since: the first version of compat_shim that reads it.
+        values: what it may be → what that does. A name in angle brackets stands for many values.
     """
 
-    def __init__(self, name: str, since: str, values: "dict[str, str]") -> None:
+    def __init__(self, name: str, default: str, since: str, values: "dict[str, str]") -> None:
         self.name = name
+        self.default = default
         self.since = since
         self.values = values
 
@@ -31,13 +32,10 @@ class Setting:
     def words(self) -> "tuple[str, ...]":
         return tuple(self.values)
 
-    @property
-    def default(self) -> str:
-        return self.words[0]
-
 
 _MODE = Setting(
     "COMPAT_SHIM",
+    "auto",
     "0.1",
     {
         "auto": "activate on import; what cannot be applied is declined with a warning",
@@ -47,6 +45,7 @@ _MODE = Setting(
 )
 _FEATURES = Setting(
     "COMPAT_SHIM_FEATURES",
+    "all",
     "0.1",
     {
         "all": "every feature",
@@ -56,15 +55,17 @@ _FEATURES = Setting(
 )
 _LOG = Setting(
     "COMPAT_SHIM_LOG",
+    "warn",
     "0.1",
     {
-        "warn": "one warning for each feature that could not be applied",
         "quiet": "log nothing",
+        "warn": "one warning for each feature that could not be applied",
         "debug": "each decision, too",
     },
 )
 _CHECK = Setting(
     "COMPAT_SHIM_CHECK",
+    "0",
     "0.1",
     {
         "0": "lowered calls are trusted",
@@ -73,6 +74,7 @@ _CHECK = Setting(
 )
 _ROUTE = Setting(
     "COMPAT_SHIM_ROUTE",
+    "",
     "0.1",
     {
         "": "not started by `compat_shim run`",

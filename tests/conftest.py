@@ -18,6 +18,8 @@ from typing import Any
 
 import pytest
 
+from support.processes import inherited
+
 
 @dataclasses.dataclass(frozen=True)
 class Finished:
@@ -47,10 +49,9 @@ def _run_command(*words: str, env: Mapping[str, str] | None = None, expect: int 
     The environment is this process's without the shim's variables, then ``env``. The exit code
     must be ``expect``; None takes any.
     """
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("COMPAT_SHIM")}
     process = subprocess.run(
         words,
-        env={**inherited, **(env or {})},
+        env=inherited(**(env or {})),
         capture_output=True,
         text=True,
         timeout=300,

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from compat_shim.patching import log
-
-from .helpers import PREFIX, Bench
+from support.workbench import PREFIX, Bench, fake_torch
 
 
 @pytest.fixture(autouse=True)
@@ -31,3 +30,9 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     yield bench
     for engine in bench.engines:
         engine.stop()
+
+
+@pytest.fixture
+def torch(tmp_path: Path) -> Path:
+    """The fake torch, in a folder of its own."""
+    return fake_torch(tmp_path)

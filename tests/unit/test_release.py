@@ -9,8 +9,7 @@ import pytest
 
 from compat_shim import release
 from compat_shim.release import Release
-
-from .helpers import fake_torch, run
+from support.workbench import fake_torch, run
 
 KNOWN = ("2.9.0", "2.9.1", "2.10.0", "2.11.0")
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from ..helpers import ROOT, command, fake_torch, python
+from support.processes import ROOT, base_python
+from support.workbench import command, python
 
 BOOTSTRAP = ROOT / "compat_shim" / "activation" / "bootstrap"
 ACTIVE = "import small_features, torch, compat_shim; assert torch.Tag.out == 'out'; print(compat_shim.status().route)"
@@ -28,11 +29,6 @@ def start(*arguments: str, path: tuple[Path, ...] = (), **environ: str) -> subpr
 
 def said(done: subprocess.CompletedProcess[str], *lines: str) -> bool:
     return (done.returncode, done.stdout.splitlines(), done.stderr) == (0, [*lines], "")
-
-
-@pytest.fixture
-def torch(tmp_path: Path) -> Path:
-    return fake_torch(tmp_path)
 
 
 @pytest.fixture
@@ -87,7 +83,7 @@ def test_a_users_sitecustomize_that_fails_is_reported_as_without_us(theirs: Path
 def test_a_usercustomize_still_runs(theirs: Path) -> None:
     theirs.joinpath("usercustomize.py").write_text("print('user')\n")
     environ = {"PYTHONPATH": os.pathsep.join(map(str, (BOOTSTRAP, theirs, ROOT)))}
-    base: str = sys._base_executable  # type: ignore[attr-defined]  # a virtual environment has no usercustomize
+    base = base_python()  # a virtual environment has no usercustomize
     assert said(command(base, "-c", WAITING, environ=environ), "theirs", "user", "waits")
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from ..helpers import ROOT, command, fake_torch, python
+from support.processes import ROOT
+from support.workbench import command, fake_torch, python
 
 STOCK = "import torch; assert not hasattr(torch.Tag, 'out')"
 

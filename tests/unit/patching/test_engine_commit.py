@@ -12,8 +12,7 @@ import pytest
 
 from compat_shim.patching.kinds import Add, AddModule, Wrap
 from compat_shim.patching.patch import Do, Finding, Patch, Undo, Verdict
-
-from ..helpers import Bench, Recorder, feature, wrap
+from support.workbench import Bench, Recorder, feature, wrap
 
 
 def recorder(name: str, events: list[str], error: BaseException | None = None) -> Recorder:

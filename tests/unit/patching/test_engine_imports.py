@@ -15,8 +15,7 @@ import pytest
 from compat_shim.patching import fingerprint
 from compat_shim.patching.errors import ShimError
 from compat_shim.patching.patch import Finding, Verdict
-
-from ..helpers import RELEASE, Bench, feature, wrap
+from support.workbench import RELEASE, Bench, feature, wrap
 
 
 def test_a_feature_is_applied_when_its_module_is_imported(bench: Bench) -> None:

@@ -12,8 +12,7 @@ import pytest
 
 from compat_shim.patching import fingerprint
 from compat_shim.patching.kinds import Wrap
-
-from ..helpers import SOURCE, Bench, wrap
+from support.workbench import SOURCE, Bench, wrap
 
 load = fingerprint.load.__wrapped__  # each test reads its own file, so the cache is left out
 

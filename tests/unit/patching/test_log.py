@@ -5,8 +5,7 @@ import logging
 import pytest
 
 from compat_shim.patching import log
-
-from ..helpers import settings
+from support.workbench import settings
 
 
 def test_a_warning_is_said_once_in_a_process(caplog: pytest.LogCaptureFixture) -> None:

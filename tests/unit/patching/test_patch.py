@@ -13,8 +13,7 @@ import pytest
 from compat_shim.patching.add_tag import AddTag
 from compat_shim.patching.kinds import Add, AddModule
 from compat_shim.patching.patch import Feature, Verdict
-
-from ..helpers import SOURCE, Bench, wrap
+from support.workbench import SOURCE, Bench, wrap
 
 
 def add(target: str, make: Any = "ours") -> Add:

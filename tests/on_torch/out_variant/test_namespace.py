@@ -1,0 +1,95 @@
+"""``pair_namespace``: whole namespaces are paired by schema."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+import compat_shim
+from compat_shim.out_variant import namespace, pairing
+from support.libraries import ops
+
+
+def test_a_namespace_is_paired_by_schema_and_reported(library: Any) -> None:
+    for schema in (
+        "a(Tensor x) -> Tensor",
+        "a.out(Tensor x, *, Tensor(a!) out) -> ()",
+        "b(Tensor x) -> (Tensor, Tensor)",
+        "b_out(Tensor x, Tensor(a!) y, Tensor(b!) z) -> ()",
+        "c(Tensor x) -> Tensor",
+        "c_out(Tensor y, *, Tensor(a!) out) -> ()",
+        "d(Tensor x) -> Tensor",
+        "d.out(Tensor x, *, Tensor(a!) out) -> ()",
+        "d_out(Tensor x, *, Tensor(a!) out) -> ()",
+        "e.int(Tensor x, int n) -> Tensor",
+        "e.int_out(Tensor x, int n, *, Tensor(a!) out) -> ()",
+        "e.float(Tensor x, float n) -> Tensor",
+        "f(Tensor x) -> Tensor",
+        "f_outer(Tensor x, *, Tensor(a!) out) -> ()",
+        "g_(Tensor(a!) x) -> ()",
+        "i(Tensor x) -> Tensor",
+        "i_out(Tensor x, Tensor out) -> ()",
+        "j(Tensor x) -> Tensor",
+        "j.x(Tensor x) -> Tensor",
+        "j.a_out(Tensor x, *, Tensor(a!) out) -> ()",
+        "j.b_out(Tensor x, *, Tensor(a!) out) -> ()",
+    ):
+        library.define(schema)
+    library.define("h(Tensor x) -> Tensor")
+    library.define("h.out(Tensor x, *, Tensor(a!) out) -> ()", tags=torch.Tag.out_variant)
+    report = compat_shim.pair_namespace(library.ns)
+
+    def short(*rows: tuple[str, ...]) -> set[tuple[str, ...]]:
+        return {tuple(text.removeprefix(f"{library.ns}::") for text in row) for row in rows}
+
+    assert short(*report.paired) == {
+        ("a", "a.out"),
+        ("b", "b_out"),
+        ("d", "d.out"),  # the packet goes before the flat name
+        ("e.int", "e.int_out"),
+    }
+    assert short(*report.already) == {("h", "h.out")}
+    assert short(*(row[:2] for row in report.refused)) == {
+        ("c", "c_out"),
+        ("e.float", "e.int_out"),
+        ("i", "i_out"),
+        ("j", "j.a_out"),
+        ("j", "j.b_out"),
+        ("j.x", "j.a_out"),
+        ("j.x", "j.b_out"),
+    }
+    why = {row[1].partition("::")[2]: row[2] for row in report.refused}
+    assert "input 'x' is named 'y'" in why["c_out"]
+    assert "write `Tensor(a!) out`" in why["i_out"]
+    assert f"{library.ns}::j.b_out, {library.ns}::j.x fit too" in next(
+        row[2] for row in report.refused if row[:2] == (f"{library.ns}::j", f"{library.ns}::j.a_out")
+    )
+    assert f"register_out_variant('{library.ns}::j.x', '{library.ns}::j.a_out') pairs them" in why["j.a_out"]
+    assert "4 paired, 7 refused" in str(report)
+    assert pairing.find_pair(ops(library).a.default) is not None
+    assert pairing.find_pair(ops(library).d.default).source == "namespace"
+    assert pairing.find_pair(ops(library).j.default) is None
+    again = compat_shim.pair_namespace(library.ns)
+    assert again.paired == ()
+    assert len(again.already) == 5
+
+
+def test_torch_s_own_namespaces_are_refused() -> None:
+    for name in ("aten", "_c10d_functional", "quantized", "symm_mem"):
+        with pytest.raises(ValueError, match="torch's own"):
+            compat_shim.pair_namespace(name)
+
+
+def test_every_namespace_that_torch_defines_is_refused(run_python: Any) -> None:
+    code = (
+        "import json, torch, torch._inductor.lowering;"
+        "print(json.dumps(sorted({name.split('::')[0] for name in torch._C._dispatch_get_all_op_names()})))"
+    )
+    own = set(run_python(code, env={"COMPAT_SHIM": "off"}).json)
+    assert own - namespace.TORCH_NAMESPACES <= {"quantized_decomposed"}
+
+
+def test_a_namespace_without_ops_says_so() -> None:
+    assert "no loaded library defines an op" in str(compat_shim.pair_namespace("no_such_namespace"))

@@ -1,0 +1,32 @@
+"""For tox: a release of torch that has no wheel for this Python is skipped with a line that says so."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from typing import Any
+
+from tox.plugin import impl
+from tox.tox_env.errors import Skip
+from uv import find_uv_bin
+
+
+@impl
+def tox_on_install(tox_env: Any, arguments: Any, section: str, of_type: str) -> None:
+    """Ask for the wheel before the environment's dependencies are installed.
+
+    Raises:
+        Skip: the index has the release, and no wheel of it for this Python.
+    """
+    if of_type != "deps" or not hasattr(arguments, "lines"):  # the package and what it needs come as lists
+        return
+    wanted = next((str(one) for one in arguments.lines() if str(one).replace(" ", "").startswith("torch==")), None)
+    if wanted is None:
+        return
+    python = str(tox_env.env_python())
+    options = ["--dry-run", "--no-deps", "--only-binary", "torch", "--python", python]
+    asked = subprocess.run([find_uv_bin(), "pip", "install", *options, wanted], capture_output=True, text=True)
+    said = " ".join(asked.stderr.split())
+    if asked.returncode and re.search(r"has no wheels with a matching|requires a different Python", said):
+        version = ".".join(map(str, tox_env.base_python.version_info[:2]))
+        raise Skip(f"{wanted.replace(' ', '')} has no wheel for Python {version}")
