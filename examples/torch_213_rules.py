@@ -2,7 +2,8 @@
 
 The out arguments are keyword-only, and the op returns them in order. You need this where you call out ops yourself,
 with buffers of your own, in compiled code; and to write code today that will not change when torch does. Where the op
-has a functional one, the two may be a pair as well: then its calls are lowered to the same kernel.
+has a functional one, the two may be a pair as well: then its calls are lowered to the same kernel. With
+``COMPAT_SHIM=off`` torch 2.15 runs it too, and the assertion fails: its compiled code differs from eager.
 """
 
 import torch

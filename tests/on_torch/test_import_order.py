@@ -68,10 +68,10 @@ def test_every_feature_is_there_whichever_module_is_imported_first(module: str, 
     assert set(verdicts[module].values()) <= {"APPLIED", "NATIVE"}, verdicts[module]
 
 
-def test_a_name_of_custom_op_bound_before_the_shim_keeps_stock_s_errors_as_the_recipe_says(verdicts: Any) -> None:
-    recipe = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
+def test_a_name_of_custom_op_bound_before_the_shim_keeps_stock_s_errors_as_the_page_says(verdicts: Any) -> None:
+    page = (ROOT / "docs" / "activation.md").read_text(encoding="utf-8")
     error = verdicts["bound before"].partition(". Please")[0]
-    assert (f"`{error}`" in recipe) if within(version("torch"), None, "2.12") else not error
+    assert (f"`{error}`" in page) if within(version("torch"), None, "2.12") else not error
 
 
 def test_every_feature_is_there_if_a_module_of_ours_imports_torch(run_python: Callable[..., Any]) -> None:

@@ -1,4 +1,4 @@
-"""The support table: true on this release, and the same in the README."""
+"""The support table: true on this release, and the same in the docs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from compat_shim.patching import fingerprint
 from compat_shim.reports import release_table
 from support.processes import ROOT
 
-README = ROOT / "README.md"
+PAGE = ROOT / "docs" / "releases.md"
 RELEASE = torch.__version__.partition("+")[0]
 MINOR = tuple(int(part) for part in RELEASE.split(".")[:2])
 
@@ -36,8 +36,8 @@ def test_every_feature_has_the_verdict_that_the_table_says() -> None:
     assert found == {feature.id: release_table.expected(feature, RELEASE)[1].value for feature in FEATURES}
 
 
-def test_the_readme_shows_the_table_that_the_command_prints() -> None:
-    assert release_table.table() in README.read_text(encoding="utf-8")
+def test_the_page_of_releases_shows_the_table_that_the_command_prints() -> None:
+    assert release_table.table() in PAGE.read_text(encoding="utf-8")
 
 
 NATIVE_SINCE = {
