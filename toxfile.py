@@ -8,7 +8,6 @@ from typing import Any
 
 from tox.plugin import impl
 from tox.tox_env.errors import Skip
-from uv import find_uv_bin
 
 
 @impl
@@ -23,6 +22,9 @@ def tox_on_install(tox_env: Any, arguments: Any, section: str, of_type: str) -> 
     wanted = next((str(one) for one in arguments.lines() if str(one).replace(" ", "").startswith("torch==")), None)
     if wanted is None:
         return
+    # Of tox-uv, which tox installs for itself after it has read this file.
+    from uv import find_uv_bin
+
     python = str(tox_env.env_python())
     options = ["--dry-run", "--no-deps", "--only-binary", "torch", "--python", python]
     asked = subprocess.run([find_uv_bin(), "pip", "install", *options, wanted], capture_output=True, text=True)

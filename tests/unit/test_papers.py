@@ -82,6 +82,10 @@ def test_each_place_that_names_releases_names_the_tested_ones() -> None:
     assert re.split(", ", labelled[1]) == FACTORS
     for minor, factor in zip(MINORS, FACTORS):
         assert f"!first-torch{factor}: torch == {minor}.*" in tox
+    newest = re.findall(r"torch\{(?:26, )?210, (\d+)\}", tox)
+    assert newest
+    assert set(newest) == {FACTORS[-1]}
+    assert f"{first} to {last}" in _read("examples/README.md")
     workflow = re.search(r"torch: \[(.*)\]", _read(".github/workflows/ci.yml"))
     assert workflow is not None
     assert re.findall(r'"(\d+)"', workflow[1]) == FACTORS
