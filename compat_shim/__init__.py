@@ -57,4 +57,8 @@ def __getattr__(name: str) -> object:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
+def __dir__() -> "list[str]":
+    return sorted({*globals(), *__all__})
+
+
 _shim.activate_on_import()

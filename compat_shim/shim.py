@@ -107,7 +107,7 @@ class Shim:
                 self._stop_waiting()
                 if self.settings.mode == "strict":
                     raise
-                # The engine has imported it, if anything has.
+                # Slow to import at start-up, and few processes come here.
                 from compat_shim.patching.log import warn
 
                 warn(self.settings, f"the shim could not start: {error!r}; torch behaves as shipped")

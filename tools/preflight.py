@@ -37,7 +37,7 @@ def main() -> int:
         return 0
     print(
         "Too small for the matrix. Free some, or run one release at a time, for example"
-        " `tox run -e unit,py311-torch210`, and remove .tox between them.",
+        " `tox run -e unit,torch210`, and remove .tox between them.",
         file=sys.stderr,
     )
     return 1

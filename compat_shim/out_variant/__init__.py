@@ -1,9 +1,9 @@
-"""Out variants: the tag, the discovery, pairs registered by hand, and Inductor's lowering.
+"""Out variants: discovery, pairs by hand, ``custom_op``, direct calls, and Inductor's lowering.
 
 The names below are torch's own (``torch._library._out_variant``, native since 2.11 and 2.12), but for
 ``check_kernels``.
 
-This is the one door to torch: whatever stands in this folder has ``import torch`` at its top. Whoever imports
+This is the one door to torch: whatever stands in this folder may have ``import torch`` at its top. Whoever imports
 it first may be torch itself, which applies patches in the midst of its own import. So at the top of a module here
 
 - ``torch`` is whole: its features wait until its ``__init__`` has run, though its import is not over;

@@ -11,3 +11,4 @@ _BY_ID = {module.FEATURE.id: module.FEATURE for module in (tag, discovery, custo
 
 # In the order in which they are applied.
 FEATURES = tuple(_BY_ID[id] for id in FEATURE_IDS)
+assert len(FEATURES) == len(_BY_ID), "env.FEATURE_IDS lacks one"

@@ -42,9 +42,9 @@ FEATURE = Feature(
                 target=_OUT_VARIANT + name,
                 make=_OURS + "lowering.create:wrap_discovery",
                 why="upstream's own lowering must not take a call that is declined here",
-                upstream="README, 'Differs from upstream': wrong numbers and errors, no issue of torch's covers them",
+                upstream="docs/differs-from-upstream.md: wrong numbers and errors, no issue of torch's covers them",
                 first="2.12",
-                ends_with="when upstream's lowering is right on the shapes in the README",
+                ends_with="when upstream's lowering is right on the shapes in docs/shapes.md",
             )
             for name in ("to_out_variant", "lookup_manual_out_variant")
         ),
@@ -86,7 +86,7 @@ FEATURE = Feature(
             why="a functional op with an out variant is lowered to it, for 1..n outputs by one node; from 2.12 on in"
             " place of upstream's, whose flat arguments and node per output give wrong calls and wrong numbers",
             upstream=_PULL + "175116",
-            ends_with="when upstream's lowering is right on the shapes in the README",
+            ends_with="when upstream's lowering is right on the shapes in docs/shapes.md",
         ),
         Wrap(
             id="direct-results",

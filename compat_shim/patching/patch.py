@@ -90,7 +90,7 @@ class Patch:
         return self.relies_on
 
     def look(self) -> Finding:
-        """Is it needed, and is its target as expected? Fingerprints are the engine's matter."""
+        """Is it needed, and is its target as expected? Fingerprints are compared in ``verify.py``."""
         raise NotImplementedError
 
     def still_there(self, ours: Any) -> Finding:

@@ -14,7 +14,7 @@ import torch
 from torch._inductor.graph import GraphLowering
 
 from compat_shim.out_variant import marks, waiting
-from compat_shim.out_variant.lowering import announce, generated_code, releases
+from compat_shim.out_variant.lowering import announce, generated_code, overlap, releases
 from compat_shim.reports import advice, explanation
 from compat_shim.reports.status import status
 
@@ -121,18 +121,13 @@ def _bytes(outputs: Any) -> int | None:
     for tensor in torch.utils._pytree.tree_leaves(outputs):
         if not isinstance(tensor, torch.Tensor) or tensor.layout is not torch.strided:
             return None
-        sizes, strides = [_hint(size) for size in tensor.shape], [_hint(stride) for stride in tensor.stride()]
-        if None in sizes or None in strides:
+        sizes, strides = list(map(overlap.hint, tensor.shape)), list(map(overlap.hint, tensor.stride()))
+        known = [(size, stride) for size, stride in zip(sizes, strides) if size is not None and stride is not None]
+        if len(known) < len(sizes):
             return None
-        extent = 1 + sum((size - 1) * stride for size, stride in zip(sizes, strides))
-        total += (extent if math.prod(sizes) else 0) * tensor.dtype.itemsize
+        extent = 1 + sum((size - 1) * stride for size, stride in known)
+        total += (extent if math.prod(size for size, _ in known) else 0) * tensor.dtype.itemsize
     return total
-
-
-def _hint(value: Any) -> Any:
-    if isinstance(value, int):
-        return value
-    return int(value.node.hint) if value.node.has_hint() else None
 
 
 def _where(stack_trace: str) -> str:

@@ -17,7 +17,7 @@ from compat_shim.out_variant.lowering.decide import COUNTER
 def fresh_compile() -> Iterator[Counter[str]]:
     """Nothing compiled before counts: Dynamo is reset, Inductor's caches are empty and the shim's counters zero.
 
-    Returns:
+    Yields:
         The shim's counters, ``torch._dynamo.utils.counters["compat_shim"]``: ``"lowered"`` and
         ``"declined: <REASON>"``. On a cache hit they stay as they are, so here there is none.
     """

@@ -69,7 +69,7 @@ UNKNOWN = (
 
 
 @pytest.mark.parametrize("features", ["import small_features\n", ""], ids=["small features", "the real features"])
-@pytest.mark.parametrize("version", ["2.16.0", "garbage"])
+@pytest.mark.parametrize("version", ["2.99.0", "garbage"])
 def test_on_an_unknown_release_all_is_stock_with_one_warning(tmp_path: Path, version: str, features: str) -> None:
     done = run(features + UNKNOWN.format(create=CREATE), fake_torch(tmp_path, version))
     (line,) = warnings(done.stderr)
@@ -79,10 +79,10 @@ def test_on_an_unknown_release_all_is_stock_with_one_warning(tmp_path: Path, ver
 
 def test_strict_fails_the_import_of_an_unknown_torch(tmp_path: Path) -> None:
     done = python(
-        "-c", "import small_features, compat_shim, torch", torch=fake_torch(tmp_path, "2.16.0"), COMPAT_SHIM="strict"
+        "-c", "import small_features, compat_shim, torch", torch=fake_torch(tmp_path, "2.99.0"), COMPAT_SHIM="strict"
     )
     assert done.returncode == 1
-    assert "ShimError: tag: UNKNOWN_RELEASE: found torch 2.16.0" in done.stderr
+    assert "ShimError: tag: UNKNOWN_RELEASE: found torch 2.99.0" in done.stderr
 
 
 def test_a_shim_that_cannot_start_leaves_torch_as_it_is_with_one_warning(torch: Path) -> None:

@@ -2,7 +2,7 @@
 
 How a call flows: ``FallbackKernel.create`` (wrapped in ``create.py``) asks ``decide.py`` whether
 the call may be lowered; if so a node of ``nodes.py`` is made, which emits its line through
-``codegen.py``. ``cache_key.py`` makes a compiled graph depend on the pairs. What differs between
+``emission/``. ``cache_key.py`` makes a compiled graph depend on the pairs. What differs between
 releases of torch is in ``releases.py`` alone.
 """
 

@@ -42,11 +42,17 @@ def may_overlap(tensor: torch.Tensor) -> bool:
     return False
 
 
-def _hint(value: Any) -> float:
+def hint(value: Any) -> int | None:
+    """A size or a stride in this compile: what a symbol stands for, or None where that is not known."""
     if isinstance(value, int):
         return value
-    hint = value.node.hint if value.node.has_hint() else None
-    return float("inf") if hint is None else hint
+    found = value.node.hint if value.node.has_hint() else None
+    return None if found is None else int(found)
+
+
+def _hint(value: Any) -> float:
+    known = hint(value)
+    return float("inf") if known is None else known
 
 
 def _proved_apart(dims: list[tuple[Any, Any]]) -> bool:

@@ -93,7 +93,7 @@ def test_children_and_compile_workers_of_a_process_that_imported_the_shim_are_re
     assert run_command(sys.executable, str(script), env=env).json == [True, True]
 
 
-# The README's snippet.
+# The snippet of docs/activation.md.
 AUTOLOAD = """
 def activate():
     try:

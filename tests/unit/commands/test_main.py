@@ -44,11 +44,11 @@ def test_json_is_the_same_status_with_a_schema_version(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("real", [False, True], ids=["small features", "the real features"])
 def test_status_is_1_on_an_unknown_release(tmp_path: Path, real: bool) -> None:
-    torch = fake_torch(tmp_path, "2.16.0")
+    torch = fake_torch(tmp_path, "2.99.0")
     done = python("-m", "compat_shim", "status", torch=torch) if real else small(torch, "status")
     assert done.returncode == 1
     assert "UNKNOWN_RELEASE" in done.stdout
-    assert "torch 2.16.0" in done.stdout
+    assert "torch 2.99.0" in done.stdout
     assert done.stderr.count("compat_shim: ") == 1
 
 
@@ -79,9 +79,9 @@ def test_status_is_1_and_still_printed_without_torch(tmp_path: Path) -> None:
 
 
 def test_status_is_1_and_still_printed_where_strict_fails_the_import_of_torch(tmp_path: Path) -> None:
-    done = small(fake_torch(tmp_path, "2.16.0"), "status", COMPAT_SHIM="strict")
+    done = small(fake_torch(tmp_path, "2.99.0"), "status", COMPAT_SHIM="strict")
     assert done.returncode == 1
-    assert done.stderr.startswith("tag: UNKNOWN_RELEASE: found torch 2.16.0")
+    assert done.stderr.startswith("tag: UNKNOWN_RELEASE: found torch 2.99.0")
     assert "UNKNOWN_RELEASE" in done.stdout
     assert "Traceback" not in done.stderr
 

@@ -39,8 +39,8 @@ def test_a_release_that_nobody_recorded_is_unknown(bench: Bench) -> None:
     module = bench.load("lib_a")
     bench.record(PLAIN, release="2.9.1")
     before = module.plain
-    engine = bench.started(PLAIN, release="2.16.0")
-    assert engine.plans["one"].finding == Finding(Verdict.UNKNOWN_RELEASE, "torch 2.9.1 to 2.10.0", "torch 2.16.0")
+    engine = bench.started(PLAIN, release="2.99.0")
+    assert engine.plans["one"].finding == Finding(Verdict.UNKNOWN_RELEASE, "torch 2.9.1 to 2.10.0", "torch 2.99.0")
     assert module.plain is before
 
 

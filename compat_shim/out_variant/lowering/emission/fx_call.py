@@ -32,9 +32,14 @@ def call(converter: Any, node: Any) -> None:
             args=(pair.functional, pair.out) if checking else (),
             kwargs=arguments,
         )
-    outs = tuple(arguments[name].meta.get("val") for name in pair.out_names)
-    returned = {0: None, 1: outs[0]}.get(len(pair.out._schema.returns), outs)
-    called.meta["val"] = returned
+    called.meta["val"] = _returned([arguments[name].meta.get("val") for name in pair.out_names], pair.out)
+
+
+def _returned(outs: list[Any], op: Any) -> Any:
+    """What a call of an out op returns, given the tensors that it writes to."""
+    if not op._schema.returns:
+        return None
+    return outs[0] if len(outs) == 1 else tuple(outs)
 
 
 @contextlib.contextmanager
