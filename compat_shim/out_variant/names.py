@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import keyword
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -69,7 +72,12 @@ def schemas_of(base: str) -> list[Any]:
 
     A packet's own list is that of when the packet was made.
     """
-    return list(torch._C._jit_get_schemas_for_operator(base))
+    seen = _seen.get()
+    if seen is None:
+        return list(torch._C._jit_get_schemas_for_operator(base))
+    if base not in seen:
+        seen[base] = list(torch._C._jit_get_schemas_for_operator(base))
+    return list(seen[base])
 
 
 def writing(base: str) -> list[Any]:
@@ -95,9 +103,33 @@ def tags_of(name: str) -> tuple[Any, ...]:
 
 def _in_dispatcher(name: str) -> Any:
     """What the dispatcher has under the name of an overload, or None."""
+    seen = _seen.get()
     base, _, overload = name.partition(".")
+    key = (base, overload)
+    if seen is not None and key in seen:
+        return seen[key]
     # One C++ call. Asking torch.ops would build a packet for every op.
-    return torch._C._get_operation_overload(base, overload)
+    found = torch._C._get_operation_overload(base, overload)
+    if seen is not None:
+        seen[key] = found
+    return found
+
+
+# What the dispatcher has said while all pairs are looked at.
+_seen: contextvars.ContextVar[dict[Any, Any] | None] = contextvars.ContextVar("seen", default=None)
+
+
+@contextlib.contextmanager
+def at_one_moment() -> Iterator[None]:
+    """While this is active, the dispatcher is asked for each overload once: what it says does not change meanwhile.
+
+    Each answer makes Python objects of a schema and tags, and a look at all pairs asks for one several times.
+    """
+    token = _seen.set({})
+    try:
+        yield
+    finally:
+        _seen.reset(token)
 
 
 def source(name: str) -> str:

@@ -23,7 +23,7 @@ import torch
 
 from compat_shim import process
 from compat_shim._version import VERSION
-from compat_shim.out_variant import kernels, listing, pairing
+from compat_shim.out_variant import kernels, listing, names, pairing
 from compat_shim.patching.log import logger
 
 # Counts changes of the generated code that a change of the pairs or of VERSION does not show.
@@ -35,7 +35,8 @@ _MADE = "compat_shim_key_made"  # an attribute of a compile's context
 def salt() -> str:
     """The part of the key: equal in two processes that lower every op alike."""
     devices = kernels.devices()
-    pairs = sorted(_describe(pair, devices) for pair in pairing.all_pairs())
+    with names.at_one_moment():
+        pairs = sorted(_describe(pair, devices) for pair in pairing.all_pairs())
     state = [
         f"check={process.settings().check}",
         *(f"{name}={verdict}" for name, verdict in process.verdicts().items()),

@@ -11,6 +11,7 @@ import torch
 import compat_shim
 from compat_shim.out_variant import pairing, waiting
 from compat_shim.reports.op_explanation import explain_op
+from compat_shim.testing import assert_lowered
 from support.checks import compile_and_compare
 
 
@@ -60,6 +61,7 @@ def test_an_out_op_s_name_that_is_spelled_wrong_is_told_by_status_explain_and_on
     compat_shim.register_out_variant(f"{ns}::linear", f"{ns}::linear_out")
     assert not waits_in(ns)
     assert "linear_outt" not in str(explain_op(f"{ns}::linear"))
+    assert_lowered(lambda x: linear(linear(x)), torch.randn(4), ops=[linear])
 
 
 def test_a_functional_op_s_name_that_is_spelled_wrong_is_told_with_the_op_that_was_meant(ns: str) -> None:
