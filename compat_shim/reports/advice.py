@@ -6,7 +6,8 @@ from compat_shim.out_variant import kernels
 
 # By the decline's name (those of compat_shim.out_variant.lowering.decide.Decline).
 ADVICE = {
-    "CPP_WRAPPER": "return the out tensors, or use a newer torch: docs/differs-from-upstream.md says which wrapper takes what",
+    "CPP_WRAPPER": "return the out tensors, or use a newer torch: docs/differs-from-upstream.md says which wrapper"
+    " takes what",
     "FX_WRAPPER": "compile with static shapes, or with a newer torch",
     "CUSTOM_CODEGEN": "nothing: whoever registered the codegen decides what is emitted",
     "EFFECTS": "nothing: torch keeps the order of effects by its own kernel",

@@ -118,7 +118,10 @@ def test_an_op_that_went_away_is_an_error_and_no_crash(shared_kernels: None) -> 
 
 @pytest.mark.parametrize("calls", [1, 4])
 def test_compiled_code_names_the_out_overload_whose_library_alone_has_gone(shared_kernels: None, calls: int) -> None:
-    """A limit, which docs/differs-from-upstream.md tells: stock's code runs. What is compiled after it calls the functional op."""
+    """A limit, which docs/differs-from-upstream.md tells: stock's code runs.
+
+    What is compiled after it calls the functional op.
+    """
     ops = define(ONE[0], None, scaled)
     library = torch.library.Library(ops.namespace, "FRAGMENT")
     library.define(ONE[1], tags=torch.Tag.out_variant)
