@@ -257,6 +257,7 @@ except KernelContractError as error:
 """
 
 
+@pytest.mark.processes
 def test_the_first_calls_in_compiled_code_are_compared_when_asked_for(run_python: Any) -> None:
     script = COMPILED.format(folder=str(SUPPORT.parent))
     assert run_python(script).stdout.splitlines() == ["5 0"]

@@ -103,6 +103,7 @@ def expected_calls(graph: str, process: dict[str, Any], native: bool, calls: int
     return {kernel: calls, **({"train": calls} if graph == "train" else {})}
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("title", SEQUENCES)
 def test_what_a_process_runs_depends_on_its_own_pairs_and_not_on_the_cache(
     title: str, seen: dict[str, list[dict[str, Any]]]
@@ -196,6 +197,7 @@ print(json.dumps(salts))
 """
 
 
+@pytest.mark.processes
 def test_the_salt_is_equal_in_two_processes_and_differs_with_features_pairs_defaults_and_version(
     run_python: Callable[..., Any],
 ) -> None:

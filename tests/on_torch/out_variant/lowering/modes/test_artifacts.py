@@ -17,6 +17,8 @@ import pytest
 import torch
 import torch._inductor.codecache  # 2.7 cannot import torch.compiler's cache before it
 
+pytestmark = pytest.mark.processes
+
 HAS_MEGA_CACHE = hasattr(torch.compiler, "save_cache_artifacts")  # torch 2.7 on
 HAS_STANDALONE = hasattr(torch._inductor, "standalone_compile")  # torch 2.8 on
 
