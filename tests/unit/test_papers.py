@@ -85,6 +85,8 @@ def test_each_place_that_names_releases_names_the_tested_ones() -> None:
     newest = re.findall(r"torch\{(?:26, )?210, (\d+)\}", tox)
     assert newest
     assert set(newest) == {FACTORS[-1]}
+    (others,) = re.findall(r"torch\{([\d, ]+)\}: pytest -m \"not processes\"", tox)
+    assert re.split(", ", others) == [factor for factor in FACTORS if factor not in ("26", "210", FACTORS[-1])]
     assert f"{first} to {last}" in _read("examples/README.md")
     workflow = re.search(r"torch: \[(.*)\]", _read(".github/workflows/ci.yml"))
     assert workflow is not None
