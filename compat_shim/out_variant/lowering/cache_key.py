@@ -27,7 +27,7 @@ from compat_shim.out_variant import kernels, listing, names, pairing
 from compat_shim.patching.log import logger
 
 # Counts changes of the generated code that a change of the pairs or of VERSION does not show.
-CODEGEN_VERSION = 10
+CODEGEN_VERSION = 11
 
 _MADE = "compat_shim_key_made"  # an attribute of a compile's context
 

@@ -98,6 +98,11 @@ def is_called_for_an_effect() -> bool:
 
 
 @functools.cache
+def assert_takes_a_name() -> bool:
+    """Whether ``assert_size_stride`` takes what its message names (torch 2.8 on)."""
+    return "get_op_name" in ir.ExternKernel.codegen_size_asserts.__code__.co_names
+
+
 def has_symbols(layout: ir.Layout) -> bool:
     """Whether a size or a stride is known only when the code runs."""
     return any(getattr(length, "free_symbols", None) for length in (*layout.size, *layout.stride))
