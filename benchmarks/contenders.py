@@ -94,7 +94,7 @@ def _step(workload: Workload, step: Any) -> Step:
 
 
 @contextlib.contextmanager
-def _side(name: str) -> Iterator[None]:
+def side(name: str) -> Iterator[None]:
     """Compile as this contender does, in an empty cache."""
     with contextlib.ExitStack() as stack:
         stack.enter_context(releases.fresh_cache())
@@ -114,7 +114,7 @@ def _compiled(workload: Workload, name: str, mode: str | None = None, suffix: st
         return _step(workload, torch.compile(own, fullgraph=True, dynamic=False, mode=mode))
 
     contender = Contender(name + suffix, copy(""))
-    with _side(name):
+    with side(name):
         start = time.perf_counter()
         try:
             code = _code_of(contender.run, workload.x)

@@ -9,7 +9,7 @@ Standard library only, and little of it: this runs at interpreter start-up.
 import os
 
 # In the order in which they are applied.
-FEATURE_IDS = ("tag", "discovery", "custom_op", "direct", "lowering")
+FEATURE_IDS = ("tag", "discovery", "custom_op", "direct", "lowering", "calls")
 
 
 class Setting:
@@ -72,6 +72,16 @@ _CHECK = Setting(
         "1": "the first calls of each out variant are compared with the functional op",
     },
 )
+_CALLS = Setting(
+    "COMPAT_SHIM_CALLS",
+    "pairs",
+    "0.1",
+    {
+        "pairs": "compiled code calls the Python kernel of an out variant without the dispatcher",
+        "all": "and that of every op of `torch.library.custom_op`",
+        "off": "every call goes through the dispatcher",
+    },
+)
 _ROUTE = Setting(
     "COMPAT_SHIM_ROUTE",
     "",
@@ -81,23 +91,30 @@ _ROUTE = Setting(
         "run": "set by `compat_shim run` for its command; `status` tells it",
     },
 )
-SETTINGS = (_MODE, _FEATURES, _LOG, _CHECK, _ROUTE)
+SETTINGS = (_MODE, _FEATURES, _LOG, _CHECK, _CALLS, _ROUTE)
 
-MODE, FEATURES, LOG, CHECK, ROUTE = NAMES = tuple(setting.name for setting in SETTINGS)
-MODES, LOG_LEVELS = _MODE.words, _LOG.words
+MODE, FEATURES, LOG, CHECK, CALLS, ROUTE = NAMES = tuple(setting.name for setting in SETTINGS)
+MODES, LOG_LEVELS, WHICH_CALLS = _MODE.words, _LOG.words, _CALLS.words
 
 
 class Settings:
     """What the environment asks for, with the problems found in it."""
 
     def __init__(
-        self, mode: str, features: "tuple[str, ...]", log: str, problems: "tuple[str, ...]", check: bool = False
+        self,
+        mode: str,
+        features: "tuple[str, ...]",
+        log: str,
+        problems: "tuple[str, ...]",
+        check: bool = False,
+        calls: str = "pairs",
     ) -> None:
         self.mode = mode
         self.features = features
         self.log = log
         self.problems = problems
         self.check = check
+        self.calls = calls
 
 
 def read(environ: "os._Environ[str] | dict[str, str] | None" = None) -> Settings:
@@ -117,7 +134,8 @@ def read(environ: "os._Environ[str] | dict[str, str] | None" = None) -> Settings
         return setting.default
 
     mode, log, check = word(_MODE), word(_LOG), word(_CHECK) == "1"
-    return Settings(mode, _features(env.get(FEATURES, ""), problems), log, tuple(problems), check)
+    calls = word(_CALLS)
+    return Settings(mode, _features(env.get(FEATURES, ""), problems), log, tuple(problems), check, calls)
 
 
 def started_by() -> str:

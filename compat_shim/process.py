@@ -95,3 +95,16 @@ def may_come(feature: str) -> bool:
     """
     engine = owner().engine
     return engine is not None and engine.plans[feature].now()[0].verdict.name in ("APPLIED", "NATIVE", "PENDING")
+
+
+def short_calls() -> str:
+    """Whose calls take the short way in compiled code now: ``"off"``, ``"pairs"`` or ``"all"``.
+
+    Asked in every step of generated code, so it is short, and does not look whether somebody has replaced a patch.
+    """
+    shim = sys.modules[_OWNER].shim
+    engine = shim.engine
+    if engine is None:
+        return "off"
+    plan = engine.plans.get("calls")  # an owner of an older version has none
+    return shim.settings.calls if plan is not None and plan.placed else "off"

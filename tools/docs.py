@@ -42,8 +42,8 @@ def explained() -> str:
 
 
 def shown_by_status() -> str:
-    """The line of ``status`` that tells of the lowering, the last of the features."""
-    (line,) = [line for line in _output("status").splitlines() if line.startswith(f"{env.FEATURE_IDS[-1]} ")]
+    """The line of ``status`` that tells of the lowering."""
+    (line,) = [line for line in _output("status").splitlines() if line.startswith("lowering ")]
     return f"```\n{line}\n```"
 
 

@@ -25,6 +25,7 @@ def add_to(commands: Any) -> None:
     parser.add_argument("--mode", choices=env.MODES, help=f"{env.MODE} for the command")
     parser.add_argument("--features", metavar="IDS", help=f"{env.FEATURES} for the command")
     parser.add_argument("--log", choices=env.LOG_LEVELS, help=f"{env.LOG} for the command")
+    parser.add_argument("--calls", choices=env.WHICH_CALLS, help=f"{env.CALLS} for the command")
     parser.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND", help="the command and its arguments")
     parser.set_defaults(run=run, parser=parser)
 
@@ -34,7 +35,12 @@ def run(options: argparse.Namespace) -> int:
     words = options.words[1:] if options.words[:1] == ["--"] else options.words
     if not words:
         options.parser.error("no COMMAND")
-    given = {env.MODE: options.mode, env.FEATURES: options.features, env.LOG: options.log}
+    given = {
+        env.MODE: options.mode,
+        env.FEATURES: options.features,
+        env.LOG: options.log,
+        env.CALLS: options.calls,
+    }
     settings = {name: value for name, value in given.items() if value is not None}
     problems = env.read({**os.environ, **settings}).problems
     nowhere = zipped()

@@ -25,7 +25,7 @@ def layer_lines(code: str, layer: int, width: int) -> list[str]:
         The lines without comments, dedented; empty if the code has no such layer.
     """
     lines = [line for line in code.splitlines() if line.strip() and not line.lstrip().startswith("#")]
-    names = [re.escape(name) for kernel, name in variables(code).items() if kernel.startswith(_LINEAR)]
+    names = [re.escape(name) for name, kernel in variables(code).items() if kernel.startswith(_LINEAR)]
     call = re.compile("|".join([rf"{re.escape(_LINEAR)}\w+\(", *(rf"\b{name}\(" for name in names)]))
     ends = [_end(lines, index) for index, line in enumerate(lines) if call.search(line)]
     if layer >= len(ends):

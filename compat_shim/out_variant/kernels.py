@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 import torch
 
-from compat_shim.out_variant import kernel_record
+from compat_shim.calls import kernel_record
 
 # What torch was built for, as torch._C says it.
 _BUILT_FOR = {"cuda": "_has_cuda", "xpu": "_has_xpu", "mps": "_has_mps"}

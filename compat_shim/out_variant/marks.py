@@ -7,11 +7,10 @@ from typing import Any
 from torch._ops import OpOverload
 
 from compat_shim import process
+from compat_shim.calls.kernel_record import BUILTIN as BUILTIN
 from compat_shim.out_variant import names
 from compat_shim.out_variant import schema as schemas
 from compat_shim.out_variant.tag import out_tags
-
-BUILTIN = ("aten", "prim", "prims")  # torch's own ops, as torch._library.utils.is_builtin has it
 
 # Names, not overloads: an op may be marked before its library is loaded.
 _tagged: set[str] = process.shared("tagged", set)

@@ -9,6 +9,7 @@ from compat_shim.patching.patch import Feature
 _PULL = "https://github.com/pytorch/pytorch/pull/"
 _OUT_VARIANT = "torch._library._out_variant:"
 _OURS = "compat_shim.out_variant."
+_RECORD = "compat_shim.calls.kernel_record:"
 
 FEATURE = Feature(
     id="discovery",
@@ -21,7 +22,7 @@ FEATURE = Feature(
             Wrap(
                 id=id,
                 target=target,
-                make=_OURS + make,
+                make=_RECORD + make,
                 relies_on=("torch.library:Library._destroy",),
                 why="an out variant must not stand for a functional op whose kernel was exchanged after its own was"
                 " registered, and torch keeps no record of when",
@@ -29,12 +30,8 @@ FEATURE = Feature(
                 ends_with="no release: torch's own lowering does not ask",
             )
             for id, target, make in (
-                ("impl", "torch.library:Library.impl", "kernel_record:wrap_impl"),
-                (
-                    "register-kernel",
-                    "torch._library.custom_ops:CustomOpDef.register_kernel",
-                    "kernel_record:wrap_register_kernel",
-                ),
+                ("impl", "torch.library:Library.impl", "wrap_impl"),
+                ("register-kernel", "torch._library.custom_ops:CustomOpDef.register_kernel", "wrap_register_kernel"),
             )
         ),
         AddModule(

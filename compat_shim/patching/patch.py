@@ -152,7 +152,7 @@ class Feature:
             and where one of them cannot be applied it goes back.
         imports: small modules that the engine imports itself, where torch has them.
         native_since: the first minor release of torch that has the feature of its own, right or
-            wrong. Before it the patches are a backport, from it on a repair.
+            wrong. Before it the patches are a backport, from it on a repair. Empty: no release has it.
     """
 
     id: str

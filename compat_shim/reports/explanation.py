@@ -26,6 +26,8 @@ class CallSite:
             not lowered); None if that is not known.
         reused: how many of them are buffers that something else needed before.
         call: the emitted line.
+        short: whether it calls the kernel's Python function, in each step in which nobody listens on the way round.
+        long_way: why it goes through the dispatcher instead, as far as that was told.
         where: the line of user code, as far as torch tells.
         graph: the number of the compiled graph, from 0.
     """
@@ -41,6 +43,8 @@ class CallSite:
     buffer_bytes: int | None
     reused: int
     call: str
+    short: bool
+    long_way: str
     where: str
     graph: int
 
@@ -94,6 +98,9 @@ def _lines(call: CallSite) -> list[str]:
         ]
     else:
         rows = [("not lowered", call.reason), ("to change", call.change)]
+    rows += [
+        ("way", "the kernel's Python function" if call.short else call.long_way and f"dispatcher: {call.long_way}")
+    ]
     rows += [("emitted", call.call or "(not found in the generated code)"), ("where", call.where)]
     return [f"{call.op}  (graph {call.graph})", *(f"  {name:<12} {text}" for name, text in rows if text)]
 

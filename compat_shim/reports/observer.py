@@ -13,6 +13,7 @@ from unittest import mock
 import torch
 from torch._inductor.graph import GraphLowering
 
+from compat_shim.calls import long_way
 from compat_shim.out_variant import marks, waiting
 from compat_shim.out_variant.lowering import announce, generated_code, overlap, releases
 from compat_shim.reports import advice, explanation
@@ -26,6 +27,7 @@ class Observer:
         self.calls: list[explanation.CallSite] = []
         self.graphs = 0
         self._undecided: dict[int, list[tuple[announce.Decision, int | None]]] = {}
+        self._ways: dict[int, list[long_way.Way]] = {}
         self._lock = threading.Lock()
 
     def decision(self, decision: announce.Decision) -> None:
@@ -35,11 +37,14 @@ class Observer:
             entry = (decision, _bytes(decision.outputs))
             self._undecided.setdefault(threading.get_ident(), []).append(entry)
 
+    def way(self, way: long_way.Way) -> None:
+        self._ways.setdefault(threading.get_ident(), []).append(way)
+
     def code(self, code: str) -> None:
         with self._lock:
-            seen: dict[str, int] = {}
+            emitted = _Emitted(code, self._ways.pop(threading.get_ident(), []))
             for decision, size in self._undecided.pop(threading.get_ident(), []):
-                self.calls.append(_call_site(decision, size, code, self.graphs, seen))
+                self.calls.append(_call_site(decision, size, emitted, self.graphs))
             self.graphs += 1
 
     def explanation(self) -> explanation.Explanation:
@@ -63,19 +68,44 @@ def observed() -> Iterator[Observer]:
     failure: BaseException | None = None
     with releases.fresh_cache(), mock.patch.object(GraphLowering, "save_output_code", code):
         announce.observers.append(observer.decision)
+        long_way.observers.append(observer.way)
         try:
             yield observer
         except BaseException as error:  # torch keeps the folder of a cache that an error leaves
             failure = error
         finally:
             announce.observers.remove(observer.decision)
+            long_way.observers.remove(observer.way)
     if failure is not None:
         raise failure
 
 
-def _call_site(
-    decision: announce.Decision, size: int | None, code: str, graph: int, seen: dict[str, int]
-) -> explanation.CallSite:
+class _Emitted:
+    """The code of a graph, and what was told while it was written."""
+
+    def __init__(self, code: str, ways: list[long_way.Way]) -> None:
+        self.code = code
+        self._ways = ways
+        self._seen: dict[str, int] = {}
+
+    def reuses(self, buffer: str) -> bool:
+        return re.search(rf"^\s*{buffer} = .*# reuse", self.code, re.MULTILINE) is not None
+
+    def find(self, decision: announce.Decision, called: str) -> tuple[str, long_way.Way | None]:
+        """The line of a call, and the way that it takes."""
+        names = [f"{name}(" for name in generated_code.names(self.code, called)]
+        lines = [line.strip() for line in self.code.splitlines() if any(name in line for name in names)]
+        if decision.buffers:
+            buffer = decision.buffers[0]
+            lines = [line for line in lines if re.search(rf"\b{buffer}\b", line)]
+            ways, place = [way for way in self._ways if way.buffer == buffer], 0
+        else:  # a fallback's buffer has no name yet when it is decided: the calls of an op stand in their order
+            ways = [way for way in self._ways if way.op is decision.op and not way.buffer]
+            place = self._seen[called] = self._seen.get(called, -1) + 1
+        return lines[place] if place < len(lines) else "", ways[place] if place < len(ways) else None
+
+
+def _call_site(decision: announce.Decision, size: int | None, emitted: _Emitted, graph: int) -> explanation.CallSite:
     pair, reason, lowered = decision.pair, decision.reason, bool(decision.buffers)
     name = decision.op.name()
     if pair is None:
@@ -87,15 +117,7 @@ def _call_site(
     else:
         decline = words = change = ""
     called = releases.kernel_name(pair.out if pair is not None and lowered else decision.op)
-    name_in_code = generated_code.variables(code).get(called, called)
-    lines = [line.strip() for line in code.splitlines() if f"{name_in_code}(" in line]
-    if lowered:
-        lines = [line for line in lines if re.search(rf"\b{decision.buffers[0]}\b", line)]
-        line = lines[0] if lines else ""
-    else:  # a fallback's buffer has no name yet when it is decided: the calls of an op stand in their order
-        place = seen[called] = seen.get(called, -1) + 1
-        line = lines[place] if place < len(lines) else ""
-    reused = [buffer for buffer in decision.buffers if re.search(rf"^\s*{buffer} = .*# reuse", code, re.MULTILINE)]
+    line, way = emitted.find(decision, called)
     return explanation.CallSite(
         op=name,
         out=None if pair is None else pair.out.name(),
@@ -106,8 +128,10 @@ def _call_site(
         change=change,
         buffers=len(decision.buffers),
         buffer_bytes=size,
-        reused=len(reused),
+        reused=sum(map(emitted.reuses, decision.buffers)),
         call=line,
+        short=way is not None and way.long_way is None,
+        long_way="" if way is None or way.long_way is None else way.long_way.value,
         where=_where(decision.stack_trace),
         graph=graph,
     )

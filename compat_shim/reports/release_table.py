@@ -24,9 +24,11 @@ def span() -> tuple[str, str]:
 
 
 def expected(feature: Feature, release: str) -> tuple[str, Verdict]:
-    """What a feature is on a release of torch (native, backported, repaired) and its verdict."""
+    """What a feature is on a release of torch (native, backported, repaired, added) and its verdict."""
     if not any(within(release, patch.first, patch.last) for patch in feature.patches):
         return "native", Verdict.NATIVE
+    if not feature.native_since:
+        return "added", Verdict.APPLIED
     backported = not within(release, feature.native_since, None)
     return ("backported" if backported else "repaired"), Verdict.APPLIED
 

@@ -12,6 +12,7 @@ import torch
 from torch._dynamo.utils import counters
 from torch._inductor.utils import run_and_get_code
 
+from compat_shim.out_variant.lowering.generated_code import spelled_out
 from support.ops import poison
 
 
@@ -41,8 +42,14 @@ def copy_of(value: object) -> object:
 def compile_and_compare(graph: Callable[..., Any], *inputs: Any, **options: Any) -> str:
     """Compile ``graph`` with no graph break, compare results and inputs with eager; returns the code.
 
-    Leaves ``torch._dynamo.utils.counters`` as the compiled graph set them.
+    The code names each overload where it is called, as if it had no variables. ``torch._dynamo.utils.counters`` are
+    left as the compiled graph set them.
     """
+    return spelled_out(code_as_written(graph, *inputs, **options))
+
+
+def code_as_written(graph: Callable[..., Any], *inputs: Any, **options: Any) -> str:
+    """As ``compile_and_compare``; returns the code with its variables."""
     ours, theirs = ([copy_of(value) for value in inputs] for _ in range(2))
     eager = graph(*theirs)
     torch._dynamo.reset()

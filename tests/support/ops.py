@@ -9,6 +9,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import itertools
+import keyword
 from collections.abc import Callable
 from typing import Any
 
@@ -107,12 +108,33 @@ def _bind(op: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, A
     return bound
 
 
+def with_signature(op: Any, function: Callable[..., Any]) -> Callable[..., Any]:
+    """``function`` as authors write kernels: with the arguments of the op's schema, and its defaults.
+
+    Compiled code calls such a kernel itself; one that takes ``*args`` it calls through the dispatcher.
+    """
+    arguments = op._schema.arguments
+    if not all(argument.name.isidentifier() and not keyword.iskeyword(argument.name) for argument in arguments):
+        return function
+    defaults = {f"_{place}": argument.default_value for place, argument in enumerate(arguments)}
+    taken, passed = [], []
+    for place, argument in enumerate(arguments):
+        if argument.kwarg_only and "*" not in taken:
+            taken.append("*")
+        taken.append(f"{argument.name}=_{place}" if argument.has_default_value() else argument.name)
+        passed.append(f"{argument.name}={argument.name}")
+    scope = {"_function": function, **defaults}
+    exec(f"def kernel({', '.join(taken)}): return _function({', '.join(passed)})", scope)
+    kernel: Callable[..., Any] = scope["kernel"]
+    return kernel
+
+
 def functional_kernel(op: Any, kernel: Callable[..., Any], calls: collections.Counter[str]) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Any:
         calls["functional"] += 1
         return kernel(**_bind(op, args, kwargs))
 
-    return call
+    return with_signature(op, call)
 
 
 def out_kernel(
@@ -137,4 +159,4 @@ def out_kernel(
             return None
         return buffers[0] if len(buffers) == 1 else tuple(buffers)
 
-    return call
+    return with_signature(op, call)

@@ -23,13 +23,14 @@ MAY_IMPORT = {
     "commands": {"reports", "activation", "patching", "demo", "process"},
     "demo": {"", "out_variant"},
     "testing": {"reports", "out_variant"},
-    "reports": {"out_variant", "patches", "patching", "activation", "release", "process"},
+    "reports": {"calls", "out_variant", "patches", "patching", "activation", "release", "process"},
     "": {"shim", "activation", "out_variant", "reports", "extension"},
     "__main__": {"commands"},
     "shim": {"activation", "patches", "patching", "process"},
     "activation": {"", "patching", "process"},
-    "patches": {"patching", "out_variant"},  # the latter by name, when a patch is applied
-    "out_variant": {"patching", "process"},
+    "patches": {"patching", "out_variant", "calls"},  # the last two by name, when a patch is applied
+    "out_variant": {"calls", "patching", "process"},
+    "calls": {"patching", "process"},
     "process": {"patching"},
     "patching": {"release"},
     "release": set(),
@@ -93,12 +94,13 @@ def _named(path: Path) -> Iterator[str]:
                 assert isinstance(value, ast.Constant)
                 yield f"{dotted}.{value.value}"
     if _room(FILES[path]) == "patches":
-        base = consts.get("_OURS", "")
+        bases = [value for value in consts.values() if value.startswith("compat_shim.")]
         for node in ast.walk(TREES[path]):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                found = re.fullmatch(r"([a-z_]+(?:\.[a-z_]+)*):\w*", node.value)
-                if found and _module(base + found[1]) == base + found[1]:
-                    yield base + found[1]
+                for base in ("", *bases):
+                    name = (base + node.value).partition(":")[0]
+                    if ":" in base + node.value and _module(name) == name:
+                        yield name
 
 
 @functools.cache
@@ -115,7 +117,7 @@ def _arrows() -> dict[str, set[str]]:
 def test_the_names_in_strings_are_followed() -> None:
     arrows = _arrows()
     assert "compat_shim.out_variant.lowering.create" in arrows["compat_shim.patches.lowering"]
-    assert "compat_shim.out_variant.kernel_record" in arrows["compat_shim.patches.discovery"]
+    assert "compat_shim.calls.kernel_record" in arrows["compat_shim.patches.discovery"]
     assert "compat_shim.reports.explain" in arrows["compat_shim"]
     assert "compat_shim.out_variant.check" in arrows["compat_shim.out_variant"]
 

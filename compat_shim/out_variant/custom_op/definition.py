@@ -17,7 +17,7 @@ from torch._library import autograd, utils
 from torch._library.custom_ops import CustomOpDef
 from torch.utils._pytree import tree_leaves
 
-from compat_shim.out_variant import kernel_record
+from compat_shim.calls import kernel_record, python_kernel
 from compat_shim.out_variant import schema as schemas
 from compat_shim.out_variant.custom_op.rules import refuse_autograd
 
@@ -130,6 +130,7 @@ class WritingOpDef(CustomOpDef):
                 raise RuntimeError(f"{self._name} (with implementation in {module}): An operator tagged with {rule}")
             return result
 
+        python_kernel.serve_as("kernel", kernel)
         return kernel
 
     def _switch(self, device_type: str | None, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -137,6 +138,7 @@ class WritingOpDef(CustomOpDef):
         def enabled(*args: Any, **kwargs: Any) -> Any:
             return (self._init_fn if device_type in self._disabled_kernel else function)(*args, **kwargs)
 
+        python_kernel.serve_as("switch", enabled)
         return enabled
 
     def register_fake(self, fn: Callable[..., Any], /) -> Callable[..., Any]:
@@ -153,3 +155,7 @@ class WritingOpDef(CustomOpDef):
         """Refused: an op that writes to its arguments has no autograd formula."""
         refuse_autograd(self._opoverload, self)
         super().register_autograd(backward, **options)
+
+
+python_kernel.serve_as("autograd", WritingOpDef._refuse_grad)
+python_kernel.serve_as("versions", WritingOpDef._bump_versions)

@@ -23,11 +23,12 @@ import torch
 
 from compat_shim import process
 from compat_shim._version import VERSION
+from compat_shim.calls import variables
 from compat_shim.out_variant import kernels, listing, names, pairing
 from compat_shim.patching.log import logger
 
 # Counts changes of the generated code that a change of the pairs or of VERSION does not show.
-CODEGEN_VERSION = 11
+CODEGEN_VERSION = 12
 
 _MADE = "compat_shim_key_made"  # an attribute of a compile's context
 
@@ -39,6 +40,7 @@ def salt() -> str:
         pairs = sorted(_describe(pair, devices) for pair in pairing.all_pairs())
     state = [
         f"check={process.settings().check}",
+        f"calls={process.short_calls()}, guarded={variables.is_guarded()}",
         *(f"{name}={verdict}" for name, verdict in process.verdicts().items()),
     ]
     text = "\n".join([VERSION, str(CODEGEN_VERSION), *state, *pairs])

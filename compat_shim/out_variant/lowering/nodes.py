@@ -15,6 +15,7 @@ import torch
 from torch._inductor import ir
 from torch._inductor.virtualized import V
 
+from compat_shim.calls import ways
 from compat_shim.out_variant.lowering import memory, releases
 from compat_shim.out_variant.lowering.emission import cpp_call, python_call
 from compat_shim.out_variant.pairing import Pair
@@ -51,6 +52,7 @@ class ExternKernelMultiOut(ir.FallbackKernel):
     Attributes:
         pair: the functional op and its out variant.
         out_buffers: one buffer per out argument, in the order of the functional op's returns.
+        long_way: why the call goes through the dispatcher; None if it may call the kernel's function.
     """
 
     def __init__(self, pair: Pair, device: torch.device, processed: Any) -> None:
@@ -64,6 +66,10 @@ class ExternKernelMultiOut(ir.FallbackKernel):
         for tensor in tensors:
             self.out_buffers.append(AllocatingMultiOutput(self.tensor_to_layout(tensor), self))
         self.outputs = list(self.out_buffers)
+        self.long_way = ways.of_call(pair.out, device, self._given, paired=True)
+
+    def _given(self) -> dict[str, Any]:
+        return self.pair.arguments_by_name(*self.unflatten_args(self.inputs, self.constant_args))
 
     @property
     def out_arg_names(self) -> list[str]:

@@ -61,12 +61,6 @@ def calls_partitions(wrapper: Any) -> bool:
     return getattr(config, "graph_partition", False) and config.triton.cudagraphs
 
 
-def wrapper_indent(wrapper: Any) -> int:
-    """How deep the body of the wrapper's function is indented."""
-    asked = getattr(wrapper, "get_wrapper_call_indent", None)  # from 2.7 on: the function may be a method
-    return 1 if asked is None else asked()
-
-
 def result_of(processed: Any) -> tuple[Any, Any, Any, Any, Any]:
     """``process_kernel``'s result: example output, tensor and other arguments, unflatten, symbols."""
     if isinstance(processed, tuple):  # up to 2.13

@@ -8,7 +8,21 @@ import json
 from compat_shim.reports.explanation import CallSite, Explanation
 
 LOWERED = CallSite(
-    "ns::f", "ns::f.out", "tag", True, "", "", "", 2, 96, 1, "torch.ops.ns.f.out(x, out=buf0)", "a.py:1: f(x)", 0
+    "ns::f",
+    "ns::f.out",
+    "tag",
+    True,
+    "",
+    "",
+    "",
+    2,
+    96,
+    1,
+    "torch.ops.ns.f.out(x, out=buf0)",
+    False,
+    "",
+    "a.py:1: f(x)",
+    0,
 )
 DECLINED = dataclasses.replace(
     LOWERED,

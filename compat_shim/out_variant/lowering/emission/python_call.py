@@ -6,15 +6,16 @@ Mirrors ``ExternKernelMultiOutLine`` and ``generate_extern_kernel_multi_out`` of
 
 from __future__ import annotations
 
+import collections
 import dataclasses
-import re
 from typing import Any
 
 from torch._inductor import config
-from torch._inductor.codegen.wrapper import PythonWrapperCodegen
 from torch._inductor.virtualized import V
 
 from compat_shim import process
+from compat_shim.calls import long_way, variables, ways
+from compat_shim.calls.long_way import LongWay
 from compat_shim.out_variant import names
 from compat_shim.out_variant.lowering import releases
 from compat_shim.out_variant.lowering.emission import asserts, fx_call
@@ -72,30 +73,35 @@ def generate_extern_kernel_multi_out(wrapper: Any, node: Any) -> None:
 
 
 def _name(wrapper: Any, node: Any) -> str:
-    """What the call calls: the overload's name, or a variable where the graph calls it often.
+    """What the call calls: the overload's name, or a variable.
 
-    The four look-ups of ``torch.ops.ns.op.out`` take a twentieth of a small call's time, and so does the
-    overload's Python frame around the function in C++. The variable is set whenever the wrapper's function
-    is entered: one that the module kept would outlive the op's library, and with it the C++ object behind
-    the overload.
+    It is the kernel's own function where the call takes the short way, and the overload where the graph calls it
+    often: the four look-ups of ``torch.ops.ns.op.out`` take a twentieth of a small call's time, and so does the
+    overload's Python frame around the function in C++.
     """
     kernel: str = node.get_kernel_name()
-    # A subclass may write no Python, and the function of a partition is opened only after its calls
-    # on some releases.
-    if type(wrapper) is not PythonWrapperCodegen or not kernel.startswith("torch.ops."):
+    out, device, way = node.pair.out, node.get_device(), node.long_way
+    calls = _count(wrapper)[node.pair]
+    if not variables.may_have(wrapper, kernel):
+        way = LongWay.WRAPPER
+    elif way is None and not ways.pays(out, device, calls):
+        way = LongWay.FEW
+    long_way.tell(node.op_overload, way, node.out_buffers[0].get_name())
+    if way is None:
+        return variables.variable(wrapper, kernel, device=device.type)
+    if way is LongWay.WRAPPER or calls < _OFTEN:
         return kernel
-    bound: dict[str, str] = vars(wrapper).setdefault("compat_shim_names", {})
-    if kernel not in bound:
-        bound[kernel] = kernel
-        if sum(getattr(other, "pair", None) == node.pair for other in V.graph.operations) >= _OFTEN:
-            name = re.sub(r"\W", "_", f"call_{kernel.removeprefix('torch.ops.')}")
-            while name in bound.values():  # ns.a_b.out and ns_a.b.out read alike
-                name += "_"
-            bound[kernel] = name
-            call = f"{kernel}._op" if releases.calls_only_its_op(node.pair.out) else kernel
-            with wrapper.prefix.indent(releases.wrapper_indent(wrapper)):
-                wrapper.prefix.writeline(f"{name} = {call}")
-    return bound[kernel]
+    value = f"{kernel}._op" if releases.calls_only_its_op(out) else kernel
+    return variables.variable(wrapper, kernel, value=value)
+
+
+def _count(wrapper: Any) -> collections.Counter[Any]:
+    """How often the graph calls the out variant of each pair."""
+    counts: collections.Counter[Any] | None = vars(wrapper).get("compat_shim_counts")
+    if counts is None:
+        pairs = (getattr(operation, "pair", None) for operation in V.graph.operations)
+        counts = wrapper.compat_shim_counts = collections.Counter(pair for pair in pairs if pair is not None)
+    return counts
 
 
 def call_arguments(node: Any) -> list[str]:

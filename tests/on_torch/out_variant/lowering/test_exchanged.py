@@ -13,7 +13,8 @@ import torch
 from torch._dynamo.utils import counters
 
 import compat_shim
-from compat_shim.out_variant import kernel_record, kernels
+from compat_shim.calls import kernel_record
+from compat_shim.out_variant import kernels
 from compat_shim.out_variant.kernels import Unfit
 from support.checks import same
 

@@ -1,10 +1,12 @@
 """Which kernels Python registered for an op, and when: torch keeps no record of that.
 
-An out variant must not stand for a functional op whose kernel was exchanged after its own was registered.
+An out variant must not stand for a functional op whose kernel was exchanged after its own was registered, and compiled
+code that calls a kernel without the dispatcher must call the function that the dispatcher would.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import weakref
 from collections.abc import Callable, Iterator
@@ -14,16 +16,22 @@ import torch
 from torch.library import Library
 
 from compat_shim import process
-from compat_shim.out_variant import marks
+
+BUILTIN = ("aten", "prim", "prims")  # torch's own ops, as torch._library.utils.is_builtin has it
 
 # Who registered kernels from Python, oldest first, each library once: when, the library, and whether calls
 # ran another kernel until then. A library is held weakly, and its kernels go with it.
 _Kernel = tuple[int, "weakref.ref[Library]", bool]
 _kernels: dict[tuple[str, str], list[_Kernel]] = process.shared("kernels", dict)  # by overload and dispatch key
 _moments: Iterator[int] = process.shared("moments", lambda: itertools.count(1))
-_exchanged: set[str] = process.shared(
-    "exchanged", set
-)  # the overloads of which a kernel was exchanged at some time: few
+# The overloads of which a kernel was exchanged at some time: few.
+_exchanged: set[str] = process.shared("exchanged", set)
+# How often a kernel was registered from Python: a change says that a call may run another one.
+registrations: list[int] = process.shared("registrations", lambda: [0])
+
+# The functions are an attribute of their library: a table of ours would keep alive what their closures hold, which
+# may be the library.
+_FUNCTIONS = "compat_shim_functions"
 
 COMPOSITE_KEYS = (  # in the order in which the dispatcher takes them for a device without a kernel of its own
     "CompositeExplicitAutogradNonFunctional",
@@ -44,6 +52,31 @@ def kernel(name: str, key: str) -> tuple[int, bool]:
     return 0, False
 
 
+@dataclasses.dataclass(frozen=True)
+class Function:
+    """A Python function that a library has registered as a kernel.
+
+    Attributes:
+        library: which library.
+        function: what it was given.
+        with_keyset: whether the function takes the dispatcher's key set before the op's arguments.
+    """
+
+    library: Library
+    function: Callable[..., Any]
+    with_keyset: bool
+
+
+def function(name: str, key: str) -> Function | None:
+    """What was registered last for an overload under a dispatch key; None if it was registered unseen."""
+    for _, reference, _ in reversed(_kernels.get((name, key), ())):
+        library = reference()
+        if library is not None and library.m is not None:
+            found = vars(library).get(_FUNCTIONS, {}).get((name, key))
+            return None if found is None else Function(library, *found)
+    return None
+
+
 def was_exchanged(name: str) -> bool:
     """Whether a kernel of the overload was ever exchanged. Most were not, and are not looked at any closer."""
     return name in _exchanged
@@ -62,6 +95,7 @@ def wrap_impl(original: Callable[..., Any]) -> Callable[..., Any]:
         exchange = _has_kernel(name, key)
         result = original(self, op_name, fn, dispatch_key, **options)
         _record(self, name, key, exchange)
+        vars(self).setdefault(_FUNCTIONS, {})[name, key] = (fn, bool(options.get("with_keyset")))
         return result
 
     return impl
@@ -94,7 +128,7 @@ def wrap_register_kernel(original: Callable[..., Any]) -> Callable[..., Any]:
 def _recorded(library: Library, op_name: Any) -> str | None:
     """The name of the overload, if its kernels are recorded: torch's own are not."""
     name = op_name if isinstance(op_name, str) else getattr(op_name, "_name", None)
-    if not isinstance(name, str) or library.ns in marks.BUILTIN:
+    if not isinstance(name, str) or library.ns in BUILTIN:
         return None
     return f"{library.ns}::{name.rpartition('::')[2]}"
 
@@ -102,6 +136,7 @@ def _recorded(library: Library, op_name: Any) -> str | None:
 def _record(library: Library, name: str, key: str, exchange: bool) -> None:
     others = [one for one in _kernels.get((name, key), ()) if _is_loaded(one[1]) and one[1]() is not library]
     _kernels[name, key] = [*others, (next(_moments), weakref.ref(library), exchange)]
+    registrations[0] += 1
     if exchange:
         _exchanged.add(name)
 

@@ -1,0 +1,90 @@
+"""What the dispatcher makes of what a Python kernel returns: it passes on, converts or refuses it.
+
+A kernel that compiled code calls itself has run once when its result is looked at, and must not run again.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import re
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import _C, Tensor
+
+_pending = threading.local()
+_numbers = itertools.count()
+
+
+@functools.cache
+def _library() -> torch.library.Library:
+    return torch.library.Library("compat_shim_results", "FRAGMENT")
+
+
+@functools.cache
+def _returning(returns: str) -> Any:
+    """An op of these returns, whose kernel returns what is pending."""
+    name = f"result{next(_numbers)}"
+    _library().define(f"{name}() -> {returns}")
+    _library().impl(name, lambda: _pending.result, "CompositeExplicitAutograd")
+    return getattr(torch.ops.compat_shim_results, name).default
+
+
+def converted(schema: _C.FunctionSchema, result: Any) -> Any:
+    """What a call by the dispatcher returns where its Python kernel has returned ``result``.
+
+    Raises:
+        RuntimeError, TypeError: the dispatcher refuses the result; it is the dispatcher that raises.
+    """
+    returns = str(schema).rpartition(" -> ")[2]
+    op = _returning(re.sub(r"\([a-z]\d*!?\)", "", returns))  # which argument a result is makes no difference here
+    _pending.result = result
+    try:
+        return op()
+    finally:
+        del _pending.result
+
+
+_EXACT = {"Tensor": Tensor, "int": int, "SymInt": int, "float": float, "bool": bool}
+
+
+def passes(schema: _C.FunctionSchema) -> Callable[[Any], bool]:
+    """Whether the dispatcher would pass a result on as it is; where that is not plain, it is ``converted``."""
+    types = [_EXACT.get(str(one.real_type)) for one in schema.returns]
+    if not types:
+        return lambda result: result is None
+    if None in types:
+        return lambda result: False
+    if len(types) == 1:
+        only = types[0]
+        return lambda result: type(result) is only
+    return lambda result: type(result) is tuple and [*map(type, result)] == types
+
+
+_any_alias = getattr(_C, "_any_output_is_alias_to_input_or_output", None)  # from 2.8 on
+
+
+def share_storage(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether tensors of a result share storage with each other or with an argument: ``custom_op`` refuses that."""
+    results = result if type(result) is tuple else (result,)
+    if _any_alias is not None:
+        return bool(_any_alias(args, kwargs, results))
+    given = [_storage(tensor) for tensor in _tensors((*args, *kwargs.values()))]
+    made = [_storage(tensor) for tensor in _tensors(results)]
+    return len({*given, *made}) < len({*given}) + len(made)
+
+
+def _storage(tensor: Tensor) -> int:
+    address: int = tensor.untyped_storage()._cdata
+    return address
+
+
+def _tensors(values: Iterable[Any]) -> Iterable[Tensor]:
+    for value in values:
+        if isinstance(value, Tensor):
+            yield value
+        elif isinstance(value, (list, tuple)):
+            yield from _tensors(value)

@@ -1,0 +1,93 @@
+"""What generated code calls: once a step, which function to call for each of its kernels.
+
+``compat_shim_call = compat_shim_step()`` asks for the state of the process and of the thread, once for all kernels of
+the function; ``call_ns_op_out = compat_shim_call(torch.ops.ns.op.out, 'cpu')`` then gives the kernel's own function
+with what must be around it, or the overload. What changes in the midst of a step counts from the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.autograd.profiler as profiler
+from torch import _C
+from torch._C._dynamo.eval_frame import set_eval_frame
+
+from compat_shim import process
+from compat_shim.calls import execution_trace, known, short_call, thread_state
+from compat_shim.calls.long_way import LongWay
+
+_is_grad_enabled, _profiler_enabled = torch.is_grad_enabled, _C._autograd._profiler_enabled
+_Tensor, _Parameter = torch.Tensor, torch.nn.Parameter
+
+Call = Callable[..., Any]
+
+
+def step(*inputs: Any) -> Callable[[Any, str], Call]:
+    """What a function of generated code asks at its beginning.
+
+    Args:
+        inputs: the graph's inputs, where no guard has looked at their types.
+
+    Returns:
+        A function of an overload and a device type: what to call for it in this step.
+    """
+    if (
+        process.short_calls() == "off"
+        or _is_grad_enabled()
+        or _profiler_enabled()
+        or profiler._is_profiler_enabled
+        or thread_state.now() not in thread_state.QUIET
+        or execution_trace.running()
+        or _dynamo_looks_at_frames()
+        or not all(type(value) is _Tensor or type(value) is _Parameter or type(value) is int for value in inputs)
+    ):
+        return _long_way
+    return _Step().call
+
+
+def _dynamo_looks_at_frames() -> bool:
+    """Whether Dynamo would trace a kernel that is called here: ``custom_op`` disables it around its own."""
+    # torch._C's own question for it loses a reference to None, on 2.6 and 2.7.
+    callback = set_eval_frame(None)
+    if callback is None:
+        return False
+    set_eval_frame(callback)
+    return True
+
+
+def _long_way(op: Any, device: str) -> Call:
+    # The overload's own frame does nothing else, up to torch 2.14, unless somebody has instrumented its class.
+    code = getattr(type(op).__call__, "__code__", None)
+    return op._op if code is not None and code.co_names == ("_op",) else op  # type: ignore[no-any-return]
+
+
+class _Step:
+    """One call of a function of generated code."""
+
+    def __init__(self) -> None:
+        self._now = known.registrations()
+        self._guards: dict[str, Any] = {}
+
+    def call(self, op: Any, device: str) -> Call:
+        found = known.find(op, device, self._now)
+        if isinstance(found, LongWay):
+            return _long_way(op, device)
+        guard = None
+        if found.definition is not None:
+            guard = self._guard(found.kind)
+            if guard is None:
+                return _long_way(op, device)
+        make = found.make
+        if make is None:
+            make = found.make = short_call.maker(op._schema, found)
+        return make(op, guard)
+
+    def _guard(self, kind: str) -> Any:
+        """Excludes what ``custom_op`` excludes. It may be entered again, but by one thread and not within itself."""
+        if kind not in self._guards:
+            keys = thread_state.excluded_below(kind)
+            self._guards[kind] = None if keys is None else _C._ExcludeDispatchKeyGuard(keys)
+        return self._guards[kind]
