@@ -128,9 +128,10 @@ def wrap_register_kernel(original: Callable[..., Any]) -> Callable[..., Any]:
 def _recorded(library: Library, op_name: Any) -> str | None:
     """The name of the overload, if its kernels are recorded: torch's own are not."""
     name = op_name if isinstance(op_name, str) else getattr(op_name, "_name", None)
-    if not isinstance(name, str) or library.ns in BUILTIN:
+    namespace = getattr(library, "ns", None)  # under torch::deploy (up to 2.8) a library is empty, and does nothing
+    if not isinstance(name, str) or namespace is None or namespace in BUILTIN:
         return None
-    return f"{library.ns}::{name.rpartition('::')[2]}"
+    return f"{namespace}::{name.rpartition('::')[2]}"
 
 
 def _record(library: Library, name: str, key: str, exchange: bool) -> None:

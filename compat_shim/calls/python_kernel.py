@@ -77,7 +77,7 @@ class PythonKernel:
         kind: of a custom op: ``"functional"``, ``"mutable"`` or ``"out"``.
         mutated: what the call writes to: position (None: by keyword only) and name.
         outs: the out arguments that a kernel of kind ``"out"`` must return.
-        make: makes what compiled code calls, once that is written.
+        makers: of what compiled code calls, once that is written: in inference mode and elsewhere.
     """
 
     way_round: Any
@@ -90,7 +90,7 @@ class PythonKernel:
     kind: str = ""
     mutated: tuple[tuple[int | None, str], ...] = ()
     outs: tuple[str, ...] = ()
-    make: Callable[[Any, Any], Callable[..., Any]] | None = None
+    makers: dict[bool, Callable[..., Callable[..., Any]]] = dataclasses.field(default_factory=dict)
 
     def holds(self, op: Any) -> bool:
         """Whether nothing has changed that can be seen on the kernel itself."""

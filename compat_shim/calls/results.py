@@ -44,8 +44,15 @@ def converted(schema: _C.FunctionSchema, result: Any) -> Any:
     _pending.result = result
     try:
         return op()
+    except Exception as error:
+        error.args = tuple(_renamed(text, op, schema.name) for text in error.args)
+        raise
     finally:
         del _pending.result
+
+
+def _renamed(text: Any, op: Any, name: str) -> Any:
+    return text.replace(op._schema.name, name) if isinstance(text, str) else text
 
 
 _EXACT = {"Tensor": Tensor, "int": int, "SymInt": int, "float": float, "bool": bool}

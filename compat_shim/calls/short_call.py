@@ -20,10 +20,14 @@ from compat_shim.calls.python_kernel import PythonKernel
 Call = Callable[..., Any]
 
 
-def maker(schema: _C.FunctionSchema, kernel: PythonKernel) -> Callable[[Any, Any], Call]:
-    """What makes the function for a step, given the overload and the step's guard.
+def maker(schema: _C.FunctionSchema, kernel: PythonKernel, inference: bool) -> Callable[..., Call]:
+    """What makes the function for a step.
 
-    The guard is None for a kernel of ``Library.impl``. The overload is not kept: it may leave before the kernel.
+    It takes the overload, which is not kept, since it may leave before the kernel; the guard that the body runs under;
+    and the guard of a call that passes by ADInplaceOrView. The guards are None for a kernel of ``Library.impl``.
+
+    Args:
+        inference: whether the step is in inference mode, in which the tensors that were made in it pass by that key.
     """
     arguments = [_Argument(argument, place) for place, argument in enumerate(schema.arguments)]
     scope: dict[str, Any] = {
@@ -34,11 +38,13 @@ def maker(schema: _C.FunctionSchema, kernel: PythonKernel) -> Callable[[Any, Any
         "_overridden": _C._has_torch_function_variadic,
         "_bump": _C._increment_version,
         "_bump_any": increment_version,
+        "_all_pass_by": _all_pass_by,
         "_Tensor": torch.Tensor,
         **{f"_default_{one.name}": one.default for one in arguments},
     }
-    exec("\n".join(_source(kernel, arguments, len(schema.returns))), scope)
-    made: Callable[[Any, Any], Call] = scope["_make"]
+    source = "\n".join(_source(kernel, arguments, len(schema.returns), inference and bool(kernel.mutated)))
+    exec(compile(source, f"<compat_shim: {schema.name}>", "exec"), scope)
+    made: Callable[..., Call] = scope["_make"]
     return made
 
 
@@ -67,7 +73,11 @@ class _Argument:
         return f"{self.name}={self.name}" if self.by_name else self.name
 
 
-def _source(kernel: PythonKernel, arguments: list[_Argument], returns: int) -> list[str]:
+def _all_pass_by(*tensors: torch.Tensor | None) -> bool:
+    return all(tensor is None or tensor.is_inference() for tensor in tensors)
+
+
+def _source(kernel: PythonKernel, arguments: list[_Argument], returns: int, may_pass_by: bool) -> list[str]:
     taken = [one.taken for one in arguments if not one.by_name]
     named = [one.taken for one in arguments if one.by_name]
     passed = ", ".join(one.passed for one in arguments)
@@ -77,16 +87,21 @@ def _source(kernel: PythonKernel, arguments: list[_Argument], returns: int) -> l
     # A function mode, set_default_device() too, or a tensor of a class with __torch_function__.
     looked_at = [f"*({one.name} or ())" if one.is_list else one.name for one in arguments if one.may_hold_tensors]
     lines = [
-        "def _make(_op, _guard):",
+        "def _make(_op, _guard, _below):",
         f"    def call({', '.join([*taken, *(['*'] if named else []), *named])}):",
         f"        if _overridden({', '.join([*looked_at, 'None'])}):",
         f"            return _op({passed})",
-        *(f"        {line}" for line in _bumps(kernel, arguments)),
     ]
+    bumps, guard = _bumps(kernel, arguments), "_guard"
+    if may_pass_by:
+        guard = "_below if _passes_by else _guard"
+        lines.append(f"        _passes_by = _all_pass_by({', '.join(looked_at)})")
+        bumps = [f"_passes_by or {line}" for line in bumps]
+    lines += [f"        {line}" for line in bumps]
     if kernel.definition is None:
         lines.append(f"        _result = _function({passed})")
     else:
-        lines += ["        with _guard:", f"            _result = _function({passed})"]
+        lines += [f"        with {guard}:", f"            _result = _function({passed})"]
     return [
         *lines,
         f"        if {_may_be_returned(kernel, given, returns)}:",

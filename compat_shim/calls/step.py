@@ -39,13 +39,13 @@ def step(*inputs: Any) -> Callable[[Any, str], Call]:
         or _is_grad_enabled()
         or _profiler_enabled()
         or profiler._is_profiler_enabled
-        or thread_state.now() not in thread_state.QUIET
+        or (inference := thread_state.QUIET.get(thread_state.now())) is None
         or execution_trace.running()
         or _dynamo_looks_at_frames()
         or not all(type(value) is _Tensor or type(value) is _Parameter or type(value) is int for value in inputs)
     ):
         return _long_way
-    return _Step().call
+    return _Step(inference).call
 
 
 def _dynamo_looks_at_frames() -> bool:
@@ -67,23 +67,22 @@ def _long_way(op: Any, device: str) -> Call:
 class _Step:
     """One call of a function of generated code."""
 
-    def __init__(self) -> None:
+    def __init__(self, inference: bool) -> None:
         self._now = known.registrations()
+        self._inference = inference
         self._guards: dict[str, Any] = {}
 
     def call(self, op: Any, device: str) -> Call:
         found = known.find(op, device, self._now)
         if isinstance(found, LongWay):
             return _long_way(op, device)
-        guard = None
-        if found.definition is not None:
-            guard = self._guard(found.kind)
-            if guard is None:
-                return _long_way(op, device)
-        make = found.make
+        make = found.makers.get(self._inference)
         if make is None:
-            make = found.make = short_call.maker(op._schema, found)
-        return make(op, guard)
+            make = found.makers[self._inference] = short_call.maker(op._schema, found, self._inference)
+        if found.definition is None:
+            return make(op, None, None)
+        guard, below = self._guard(found.kind), self._guard("functional")
+        return _long_way(op, device) if guard is None or below is None else make(op, guard, below)
 
     def _guard(self, kind: str) -> Any:
         """Excludes what ``custom_op`` excludes. It may be entered again, but by one thread and not within itself."""

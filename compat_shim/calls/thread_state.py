@@ -51,15 +51,17 @@ def _in_a_new_thread(look: Callable[[list[Any]], None]) -> list[Any]:
 
 
 def _look_for_quiet(states: list[State]) -> None:
-    states.append(now())
     with torch.inference_mode():
         states.append(now())
+    states.append(now())
     with torch.enable_grad():
         _Seen.apply(torch.ones(1, requires_grad=True), states).backward()
 
 
-# The states in which nobody listens: of a thread, of inference mode, of autograd's engine.
-QUIET = frozenset(_in_a_new_thread(_look_for_quiet))
+_in_inference_mode, *_elsewhere = _in_a_new_thread(_look_for_quiet)
+# The states in which nobody listens, of a thread, of inference mode and of autograd's engine: whether tensors that
+# were made in inference mode pass by ADInplaceOrView, as they do in that mode alone.
+QUIET: dict[State, bool] = {**dict.fromkeys(_elsewhere, False), _in_inference_mode: True}
 
 _PROBES = {
     "functional": ("(Tensor x) -> Tensor", ()),
