@@ -1,4 +1,4 @@
-"""For tox: a release of torch that has no wheel for this Python is skipped with a line that says so."""
+"""For tox: a release of torch that does not serve this Python is skipped with a line that says so."""
 
 from __future__ import annotations
 
@@ -15,13 +15,16 @@ def tox_on_install(tox_env: Any, arguments: Any, section: str, of_type: str) -> 
     """Ask for the wheel before the environment's dependencies are installed.
 
     Raises:
-        Skip: the index has the release, and no wheel of it for this Python.
+        Skip: the index has the release, and no wheel of it for this Python; or torch.compile does not know it.
     """
     if of_type != "deps" or not hasattr(arguments, "lines"):  # the package and what it needs come as lists
         return
     wanted = next((str(one) for one in arguments.lines() if str(one).replace(" ", "").startswith("torch==")), None)
     if wanted is None:
         return
+    version = ".".join(map(str, tox_env.base_python.version_info[:2]))
+    if wanted.replace(" ", "").startswith("torch==2.9.") and version == "3.14":
+        raise Skip("torch 2.9 has a wheel for Python 3.14, but its torch.compile raises there")
     # Of tox-uv, which tox installs for itself after it has read this file.
     from uv import find_uv_bin
 
@@ -30,5 +33,4 @@ def tox_on_install(tox_env: Any, arguments: Any, section: str, of_type: str) -> 
     asked = subprocess.run([find_uv_bin(), "pip", "install", *options, wanted], capture_output=True, text=True)
     said = " ".join(asked.stderr.split())
     if asked.returncode and re.search(r"has no wheels with a matching|requires a different Python", said):
-        version = ".".join(map(str, tox_env.base_python.version_info[:2]))
         raise Skip(f"{wanted.replace(' ', '')} has no wheel for Python {version}")

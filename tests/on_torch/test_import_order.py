@@ -58,9 +58,9 @@ FIRST = [
 ]
 
 
-@pytest.fixture(scope="module")
-def verdicts(run_python: Callable[..., Any]) -> Any:
-    return run_python(ORDERS, *FIRST, env={"CUDA_VISIBLE_DEVICES": ""}).json
+@pytest.fixture(scope="session")
+def verdicts(once: Callable[[str, Callable[[], Any]], Any], run_python: Callable[..., Any]) -> Any:
+    return once("test_import_order", lambda: run_python(ORDERS, *FIRST, env={"CUDA_VISIBLE_DEVICES": ""}).json)
 
 
 @pytest.mark.parametrize("module", FIRST)

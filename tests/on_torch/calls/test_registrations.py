@@ -183,7 +183,7 @@ def test_what_was_registered_unseen_goes_the_long_way() -> None:
     library._destroy()
 
 
-@pytest.mark.skipif(not within(torch.__version__, None, "2.7"), reason="torch::deploy has gone")
+@pytest.mark.skipif(not within(torch.__version__, None, "2.8"), reason="torch::deploy has gone")
 def test_a_library_under_deploy_still_does_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "_running_with_deploy", lambda: True)
     with pytest.warns(RuntimeWarning):

@@ -25,6 +25,7 @@ import compat_shim
 from compat_shim.env import FEATURE_IDS
 from compat_shim.patches import FEATURES
 from compat_shim.patching.engine import brought
+from support.instruction_sets import trust_the_compiler
 from support.processes import finding_support
 
 
@@ -241,7 +242,8 @@ def main(runs: str) -> int:
     library.impl("op", lambda x: x * 2, "CPU")
     library.impl("op", lambda x: torch.empty_like(x), "Meta")
     torch.compile(lambda x: torch.ops.parent.op(x))(torch.ones(3))
-    cpu_vec_isa.pick_vec_isa()  # tries instruction sets in processes
+    trust_the_compiler()
+    cpu_vec_isa.pick_vec_isa()  # may try instruction sets in processes
     for what, asked_for in json.loads(runs):
         child = os.fork()
         if child == 0:

@@ -192,10 +192,15 @@ print(json.dumps({
 """
 
 
+@pytest.fixture(scope="session")
+def stock(once: Callable[[str, Callable[[], Any]], Any], run_python: Callable[..., Any]) -> dict[str, Any]:
+    """What torch alone is after its import."""
+    return once("stock", lambda: run_python(IMPORTS % "import torch", env={"COMPAT_SHIM": "off"}).json)
+
+
 def test_the_import_order_does_not_matter_and_no_module_of_the_compiler_is_imported(
-    run_python: Callable[..., Any],
+    run_python: Callable[..., Any], stock: dict[str, Any]
 ) -> None:
-    stock = run_python(IMPORTS % "import torch", env={"COMPAT_SHIM": "off"}).json
     before = run_python(IMPORTS % "import compat_shim, torch").json
     after = run_python(IMPORTS % "import torch, compat_shim").json
 
@@ -207,8 +212,7 @@ def test_the_import_order_does_not_matter_and_no_module_of_the_compiler_is_impor
     assert set(stock["modules"]) <= set(before["modules"])
 
 
-def test_off_leaves_torch_as_it_is(run_python: Callable[..., Any]) -> None:
-    stock = run_python(IMPORTS % "import torch", env={"COMPAT_SHIM": "off"}).json
+def test_off_leaves_torch_as_it_is(run_python: Callable[..., Any], stock: dict[str, Any]) -> None:
     off = run_python(IMPORTS % "import compat_shim, torch", env={"COMPAT_SHIM": "off"}).json
 
     assert off == stock
@@ -231,10 +235,10 @@ import torch
 """
 
 
+@pytest.mark.processes
 def test_import_torch_works_with_one_warning_where_the_fingerprints_cannot_be_read(
-    run_python: Callable[..., Any],
+    run_python: Callable[..., Any], stock: dict[str, Any]
 ) -> None:
-    stock = run_python(IMPORTS % "import torch", env={"COMPAT_SHIM": "off"}).json
     broken = run_python(IMPORTS % BROKEN_FILE, env={"COMPAT_SHIM": "off"}).json
 
     first, *others = [feature["verdict"] for feature in broken["features"]]

@@ -23,6 +23,7 @@ from torch._functorch import config as functorch_config
 from torch._inductor import codecache, config
 from torch._inductor.graph import GraphLowering
 
+from support.instruction_sets import trust_the_compiler
 from support.no_harm.functions import DYNAMIC, OTHERS, POINTWISE, TWO, custom_ops
 from support.no_harm.models import CONTROL_FLOW, MODELS
 
@@ -89,6 +90,7 @@ def generate(function: Callable[..., Any], inputs: list[torch.Tensor], options: 
 
 
 def main(file: str) -> None:
+    trust_the_compiler()
     code: dict[str, list[str]] = {}
     for name, graph in graphs():
         torch.manual_seed(0)

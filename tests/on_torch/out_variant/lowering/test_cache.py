@@ -79,14 +79,17 @@ def run(runs: dict[str, Run]) -> dict[str, list[dict[str, Any]]]:
 
 @pytest.fixture(scope="session")
 def seen(
-    once: Callable[[str, Callable[[], Any]], Any], tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    once: Callable[[str, Callable[[], Any]], Any],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, list[dict[str, Any]]]:
-    """Every sequence, and the program that is started again: title → what its processes saw."""
+    """The program that is started again and, where a test asks for them, the sequences: title → what was seen."""
+    asked_for = any(item.get_closest_marker("processes") for item in request.session.items)
 
     def make() -> dict[str, list[dict[str, Any]]]:
         runs = {
             title: {"cache": str(tmp_path_factory.mktemp("cache")), "graphs": graphs, "processes": processes}
-            for title, (graphs, processes) in SEQUENCES.items()
+            for title, (graphs, processes) in (SEQUENCES if asked_for else {}).items()
         }
         again = {"cache": str(tmp_path_factory.mktemp("cache")), "graphs": ("tagged", "train"), "processes": (EVERY,)}
         first = run({**runs, "again": again})

@@ -21,6 +21,7 @@ from compat_shim.release import within
 from support.cases import CASES, LOWERED, Case
 from support.checks import compile_and_compare, same
 from support.ops import Ops, define
+from support.processes import finding_support
 
 # What torch's own fallback cannot pass there, on one release or another: a memory format, a device
 # or a dtype in C++ code; a C++ kernel, of which an FX graph has none.
@@ -117,6 +118,8 @@ def package(graph: Callable[..., Any], inputs: list[torch.Tensor], path: Path) -
 LOAD = """
 import sys, torch
 import torch._inductor.codecache  # 2.10 forgets to
+from support.instruction_sets import trust_the_compiler
+trust_the_compiler()
 library = torch.library.Library("compat_shim_aoti", "DEF")
 library.define("f(Tensor x, float s=2.0) -> Tensor")
 x = torch.arange(6.0).view(2, 3)
@@ -135,6 +138,7 @@ assert "compat_shim" not in sys.modules
 """
 
 
+@pytest.mark.processes
 def test_aotinductor_calls_the_out_variant_and_its_package_needs_that_and_not_the_shim(
     tmp_path: Path, run_python: Any
 ) -> None:
@@ -147,7 +151,7 @@ def test_aotinductor_calls_the_out_variant_and_its_package_needs_that_and_not_th
     )
     path = package(lambda x: ops.functional(x, 3.0), [torch.arange(6.0).view(2, 3)], tmp_path / "model.pt2")
     assert +counters["compat_shim"] == {"lowered": 1}
-    said = run_python(LOAD, path).stdout
+    said = run_python(LOAD, path, env=finding_support()).stdout
     assert "compat_shim_aoti::f_out" in said.partition("out variant")[0]
     assert said.endswith("out variant\n")
     ops.destroy()
