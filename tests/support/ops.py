@@ -108,12 +108,12 @@ def _bind(op: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, A
     return bound
 
 
-def with_signature(op: Any, function: Callable[..., Any]) -> Callable[..., Any]:
-    """``function`` as authors write kernels: with the arguments of the op's schema, and its defaults.
+def with_signature(schema: Any, function: Callable[..., Any]) -> Callable[..., Any]:
+    """``function`` as authors write kernels: with the arguments of a schema, and its defaults.
 
     Compiled code calls such a kernel itself; one that takes ``*args`` it calls through the dispatcher.
     """
-    arguments = op._schema.arguments
+    arguments = schema.arguments
     if not all(argument.name.isidentifier() and not keyword.iskeyword(argument.name) for argument in arguments):
         return function
     defaults = {f"_{place}": argument.default_value for place, argument in enumerate(arguments)}
@@ -134,7 +134,7 @@ def functional_kernel(op: Any, kernel: Callable[..., Any], calls: collections.Co
         calls["functional"] += 1
         return kernel(**_bind(op, args, kwargs))
 
-    return with_signature(op, call)
+    return with_signature(op._schema, call)
 
 
 def out_kernel(
@@ -159,4 +159,4 @@ def out_kernel(
             return None
         return buffers[0] if len(buffers) == 1 else tuple(buffers)
 
-    return with_signature(op, call)
+    return with_signature(op._schema, call)

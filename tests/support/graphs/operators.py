@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import compat_shim
 from support.graphs.outputs import Output, digest, make_outputs, outputs, real
 from support.graphs.signatures import FLAT, NAMES, Signature, signatures
-from support.ops import Ops, by_name, define, functional_kernel, out_kernel
+from support.ops import Ops, by_name, define, functional_kernel, out_kernel, with_signature
 
 TAGS = [
     name
@@ -104,7 +104,7 @@ class Operator:
             # The op exists only once it is made, and its kernel binds arguments by its schema.
             made = torch.library.custom_op(
                 f"{namespace}::{name}",
-                lambda *args, **kwargs: kernel(made._opoverload)(*args, **kwargs),
+                with_signature(torch._C.parse_schema(name + schema), lambda **given: kernel(made._opoverload)(**given)),
                 mutates_args=mutates,
                 schema=schema,
                 **({"tags": tags} if CUSTOM_OP_HAS_TAGS else {}),

@@ -163,8 +163,21 @@ def custom_ops() -> dict[str, Function]:
         library.define(schema, tags=tags)
         library.impl(name, kernel, "CompositeExplicitAutograd")
         torch.library.register_fake(f"no_harm::{name}", kernel, lib=library)
+    for name, kernel, mutates, schema in (
+        ("c_one", lambda x, s=2.0: x * s, (), "(Tensor x, float s=2.0) -> Tensor"),
+        ("c_two", lambda x: (x + 1, x.sum(-1)), (), "(Tensor x) -> (Tensor, Tensor)"),
+        ("c_many", lambda xs, y=None: [x + 1 for x in xs], (), "(Tensor[] xs, Tensor? y=None) -> Tensor[]"),
+        ("c_write", _write, ("x",), "(Tensor(a!) x, Tensor y) -> ()"),
+    ):
+        made = torch.library.custom_op(f"no_harm::{name}", kernel, mutates_args=mutates, schema=schema)
+        made.register_fake(kernel)
+        kept.append(made)
     ops = torch.ops.no_harm
     return {
+        "custom_op": lambda x, y: ops.c_one(ops.c_one(x, 3.0) + y),
+        "custom_op of two outputs": lambda x, y: ops.c_two(ops.c_two(x)[0].relu()),
+        "custom_op of tensor lists": lambda x, y: ops.c_many([x, y + 1], y),
+        "custom_op that writes": lambda x, y: (ops.c_write(x, y), x + 1),
         "custom op": lambda x, y: ops.one(ops.one(x, 3.0) + y),
         "custom op of fixed strides": lambda x, y: ops.fixed(x.t()) @ y,
         "custom op of two outputs": lambda x, y: ops.two(ops.two(x)[0].relu()),
