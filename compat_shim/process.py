@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
     Table = TypeVar("Table")
 
-_OWNER = "_compat_shim_owner"
+OWNER = "_compat_shim_owner"
 
 
 def _slot() -> ModuleType:
     """What the copies share: an entry of ``sys.modules``, which no import makes twice."""
-    slot = sys.modules.get(_OWNER)
+    slot = sys.modules.get(OWNER)
     if slot is None:
-        slot = sys.modules.setdefault(_OWNER, ModuleType(_OWNER, "The one active copy of compat_shim in this process."))
+        slot = sys.modules.setdefault(OWNER, ModuleType(OWNER, "The one active copy of compat_shim in this process."))
     return slot
 
 
@@ -56,6 +56,11 @@ def shared(name: str, make: "Callable[[], Table]") -> "Table":
     What the user says to one copy holds for the other, which may be the one that compiles.
     """
     return vars(_slot()).setdefault(f"{VERSION} {name}", make())  # type: ignore[no-any-return]
+
+
+def offer(name: str, value: object) -> None:
+    """Put something where code finds it that must not import this package: code that was generated."""
+    vars(_slot()).setdefault(name, value)
 
 
 def other_version() -> "str | None":
@@ -102,7 +107,7 @@ def short_calls() -> str:
 
     Asked in every step of generated code, so it is short, and does not look whether somebody has replaced a patch.
     """
-    shim = sys.modules[_OWNER].shim
+    shim = sys.modules[OWNER].shim
     engine = shim.engine
     if engine is None:
         return "off"

@@ -63,7 +63,7 @@ def _is(type_: Any, value: Any) -> bool:
     if kind == "ListType":
         element = type_.getElementType()
         listed = element.kind() == "TensorType" or str(element) in _LISTED
-        return listed and type(value) is list and all(_is(element, item) for item in value)
+        return listed and isinstance(value, list) and all(_is(element, item) for item in value)
     if kind == "TensorType":
         return isinstance(value, ir.IRNode)
     name = str(type_)

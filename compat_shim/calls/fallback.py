@@ -10,14 +10,12 @@ from torch._inductor.codegen import wrapper as wrapper_module
 from torch._inductor.virtualized import V
 
 from compat_shim import process
-from compat_shim.calls import exact, kernel_record, long_way, variables, ways
+from compat_shim.calls import exact, kernel_record, long_way, step, variables, ways
 from compat_shim.calls.long_way import LongWay
 
 _CUSTOM_CODEGEN: dict[str, Any] = getattr(wrapper_module, "CUSTOM_EXTERN_KERNEL_CODEGEN", {})  # from 2.11 on
 
-# An attribute of the node: why its call takes the long way, or the type of the device whose kernel it may call. It has
-# none where nobody has asked for the short way.
-_WAY = "compat_shim_way"
+process.offer("step", step.step)
 
 
 def wrap_create(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -30,36 +28,38 @@ def wrap_create(original: Callable[..., Any]) -> Callable[..., Any]:
         result = original(cls, kernel, *args, **kwargs)
         for node in V.graph.operations[before:]:
             if type(node) is ir.FallbackKernel and node.op_overload is kernel:
-                vars(node)[_WAY] = _decide(node)
+                vars(node)[ways.WAY] = _decide(node)
         return result
 
     return create
 
 
-def _decide(node: ir.FallbackKernel) -> LongWay | str:
+def _decide(node: ir.FallbackKernel) -> LongWay | ways.ShortWay:
     device = exact.device_of(V.graph.current_node.all_input_nodes)
     if device is None:
         return LongWay.NO_DEVICE
     args, kwargs = node.unflatten_args(node.inputs, node.constant_args)
-    positional = [argument.name for argument in node.op_overload._schema.arguments if not argument.kwarg_only]
-    if not kwargs.keys().isdisjoint(positional):
-        return LongWay.ARGUMENTS  # the function may call it by another name
+    arguments = node.op_overload._schema.arguments
+    positional = [argument.name for argument in arguments if not argument.kwarg_only]
+    # Inductor passes by name what the call leaves out. Where something may be left out, the function has those names.
+    if not kwargs.keys().isdisjoint(positional) and not any(one.has_default_value() for one in arguments):
+        return LongWay.ARGUMENTS
     given = {**dict(zip(positional, args)), **kwargs}
-    return ways.of_call(node.op_overload, device, lambda: given, paired=False) or device.type
+    return ways.of_call(node.op_overload, device, node, lambda: given, paired=False)
 
 
 def wrap_codegen(original: Callable[..., None]) -> Callable[..., None]:
     """``FallbackKernel.codegen`` whose line calls a variable where the call may take the short way."""
 
     def codegen(self: ir.FallbackKernel, wrapper: Any) -> None:
-        way = vars(self).get(_WAY, LongWay.NOT_ASKED)
+        way = vars(self).get(ways.WAY, LongWay.NOT_ASKED)
         kernel = self.python_kernel_name or ""
         if not isinstance(way, LongWay) and not variables.may_have(wrapper, kernel):
             way = LongWay.WRAPPER
         elif kernel in _CUSTOM_CODEGEN:
             way = LongWay.CUSTOM_CODEGEN
         if not isinstance(way, LongWay):
-            self.python_kernel_name = variables.variable(wrapper, kernel, device=way)
+            self.python_kernel_name = variables.short(wrapper, kernel, way)
         long_way.tell(self.op_overload, way if isinstance(way, LongWay) else None)
         original(self, wrapper)
 

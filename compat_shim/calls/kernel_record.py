@@ -84,6 +84,7 @@ def was_exchanged(name: str) -> bool:
 
 def wrap_impl(original: Callable[..., Any]) -> Callable[..., Any]:
     """``Library.impl`` that keeps a record of the kernels: every way to register one in Python ends here."""
+    registrations[0] += 1  # while the shim was not active, one may have come unseen
 
     def impl(self: Library, op_name: Any, fn: Any, dispatch_key: str = "", **options: Any) -> Any:
         name = _recorded(self, op_name)

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from compat_shim.calls import kernel_record, python_kernel
+from compat_shim.calls import dispatcher, kernel_record, python_kernel
 from compat_shim.calls.long_way import LongWay
 from compat_shim.calls.python_kernel import PythonKernel
 
@@ -34,18 +34,30 @@ def find(op: Any, device: str, now: Now | None = None) -> PythonKernel | LongWay
         now = registrations()
     key = id(op), device
     entry = _known.get(key)
-    if entry is not None and entry[0] == now:
+    if entry is not None:
         kept = entry[2]
         if isinstance(kept, LongWay):
-            return kept
-        kernel = kept()
-        if kernel is not None and kernel.holds(op):
-            return kernel
+            if entry[0] == now:
+                return kept
+        else:
+            kernel = kept()
+            if kernel is not None and kernel.holds(op) and (entry[0] == now or _is_as_it_was(op, key, now, kernel)):
+                return LongWay.DISABLED if kernel.is_switched_off() else kernel
     return _look(op, key, now)
+
+
+def _is_as_it_was(op: Any, key: _Key, now: Now, kernel: PythonKernel) -> bool:
+    """Whether what came or went since is no kernel of this op: most modules that are imported bring none."""
+    if dispatcher.dumps(op.name()) != kernel.dumps:
+        return False
+    _known[key] = (now, *_known[key][1:])
+    return True
 
 
 def _look(op: Any, key: _Key, now: Now) -> PythonKernel | LongWay:
     found = python_kernel.find(op, key[1])
+    if found is LongWay.INSTRUMENTED:
+        return found
     mine = weakref.ref(op, lambda _: _known.pop(key, None))
     if isinstance(found, LongWay):
         _known[key] = now, mine, found
@@ -55,4 +67,4 @@ def _look(op: Any, key: _Key, now: Now) -> PythonKernel | LongWay:
         return LongWay.NOT_PYTHON
     vars(library).setdefault(_KERNELS, {})[key] = found
     _known[key] = now, mine, weakref.ref(found)
-    return found if found.holds(op) else LongWay.DISABLED
+    return LongWay.DISABLED if found.is_switched_off() else found

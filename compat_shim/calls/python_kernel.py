@@ -10,6 +10,7 @@ import dataclasses
 import inspect
 import types
 import weakref
+import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -77,7 +78,10 @@ class PythonKernel:
         kind: of a custom op: ``"functional"``, ``"mutable"`` or ``"out"``.
         mutated: what the call writes to: position (None: by keyword only) and name.
         outs: the out arguments that a kernel of kind ``"out"`` must return.
-        makers: of what compiled code calls, once that is written: in inference mode and elsewhere.
+        dumps: what the dispatcher says of the op.
+        signature: tells one schema from another.
+        makers: of what compiled code calls, once that is written: in inference mode or elsewhere, with a look at each
+            argument or without.
     """
 
     way_round: Any
@@ -90,7 +94,9 @@ class PythonKernel:
     kind: str = ""
     mutated: tuple[tuple[int | None, str], ...] = ()
     outs: tuple[str, ...] = ()
-    makers: dict[bool, Callable[..., Callable[..., Any]]] = dataclasses.field(default_factory=dict)
+    dumps: tuple[str, str] = ("", "")
+    signature: int = 0
+    makers: dict[tuple[bool, bool], Callable[..., Callable[..., Any]]] = dataclasses.field(default_factory=dict)
 
     def holds(self, op: Any) -> bool:
         """Whether nothing has changed that can be seen on the kernel itself."""
@@ -98,10 +104,11 @@ class PythonKernel:
         if library is None or library.m is None or op._op is not self.way_round:
             return False
         definition = self.definition
-        return definition is None or (
-            definition._backend_fns.get(self.device_type) is self.entry
-            and self.device_type not in definition._disabled_kernel
-        )
+        return definition is None or definition._backend_fns.get(self.device_type) is self.entry
+
+    def is_switched_off(self) -> bool:
+        """Whether ``set_kernel_enabled`` has put the op's default function in the kernel's place."""
+        return self.definition is not None and self.device_type in self.definition._disabled_kernel
 
     def judged(self, op: Any, result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """What a call by the dispatcher returns where the function has returned ``result``; or raises what it raises.
@@ -115,6 +122,9 @@ class PythonKernel:
             cells = {"self": stand_in, "device_type": self.device_type}
             closure = tuple(types.CellType(cells[name]) for name in code.co_freevars)
             result = types.FunctionType(code, self.kernel.__globals__, closure=closure)(*args, **kwargs)
+            if getattr(op, "_pyobj_dispatcher", None) is not None and len(op._schema.returns) > 1:
+                return result  # from 2.14 on several results pass between Python kernels as they are
+            result = results.converted(op._schema, result)  # on its way to the kernel of autograd's key
         return results.converted(op._schema, result)
 
 
@@ -159,6 +169,8 @@ def find(op: Any, device: str) -> PythonKernel | LongWay:
         return problem
     if not _takes(known.function, op._schema):
         return LongWay.SIGNATURE
+    known.dumps = dispatcher.dumps(name)
+    known.signature = zlib.crc32(str(op._schema).encode())
     return known
 
 
@@ -225,14 +237,18 @@ def _cells(function: Any) -> dict[str, Any]:
 
 
 _OVERLOAD_CALL = _ops.OpOverload.__call__
+_IS_TORCHS = _OVERLOAD_CALL.__code__.co_filename == _ops.__file__
+
+
+def overloads_are_untouched() -> bool:
+    """Whether a call of an overload is torch's own, with nobody's instrumentation around it."""
+    return _IS_TORCHS and _ops.OpOverload.__call__ is _OVERLOAD_CALL
 
 
 def _is_untouched(op: Any) -> bool:
-    """Whether a call of the overload is torch's own, with nobody's instrumentation around it."""
     return (
         type(op) is _ops.OpOverload
-        and _ops.OpOverload.__call__ is _OVERLOAD_CALL
-        and _OVERLOAD_CALL.__code__.co_filename == _ops.__file__
+        and overloads_are_untouched()
         and (isinstance(op._op, types.BuiltinFunctionType) or type(op._op).__name__ == "_PyObjectDispatchFunc")
     )
 
@@ -253,8 +269,8 @@ def _takes(function: Callable[..., Any], schema: _C.FunctionSchema) -> bool:
             parameter = by_name.get(argument.name)
         else:
             parameter = positional[place] if place < len(positional) else None
-        # After an argument that was left out, the rest go by name.
-        if parameter is None or (may_be_left_out and parameter.name != argument.name):
+        # After an argument that was left out, the rest go by name; one that begins with an underscore may be ours.
+        if parameter is None or (may_be_left_out and parameter.name != argument.name) or argument.name[0] == "_":
             return False
         if argument.kwarg_only and parameter.kind is parameter.POSITIONAL_ONLY:
             return False

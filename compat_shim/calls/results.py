@@ -5,7 +5,6 @@ A kernel that compiled code calls itself has run once when its result is looked 
 
 from __future__ import annotations
 
-import functools
 import itertools
 import re
 import threading
@@ -19,18 +18,22 @@ _pending = threading.local()
 _numbers = itertools.count()
 
 
-@functools.cache
-def _library() -> torch.library.Library:
-    return torch.library.Library("compat_shim_results", "FRAGMENT")
+_making = threading.Lock()
+_library: list[torch.library.Library] = []
+_ops: dict[str, Any] = {}
 
 
-@functools.cache
 def _returning(returns: str) -> Any:
     """An op of these returns, whose kernel returns what is pending."""
-    name = f"result{next(_numbers)}"
-    _library().define(f"{name}() -> {returns}")
-    _library().impl(name, lambda: _pending.result, "CompositeExplicitAutograd")
-    return getattr(torch.ops.compat_shim_results, name).default
+    with _making:
+        if returns not in _ops:
+            if not _library:
+                _library.append(torch.library.Library("compat_shim_results", "FRAGMENT"))
+            name = f"result{next(_numbers)}"
+            _library[0].define(f"{name}() -> {returns}")
+            _library[0].impl(name, lambda: _pending.result, "CompositeExplicitAutograd")
+            _ops[returns] = getattr(torch.ops.compat_shim_results, name).default
+        return _ops[returns]
 
 
 def converted(schema: _C.FunctionSchema, result: Any) -> Any:
@@ -55,7 +58,7 @@ def _renamed(text: Any, op: Any, name: str) -> Any:
     return text.replace(op._schema.name, name) if isinstance(text, str) else text
 
 
-_EXACT = {"Tensor": Tensor, "int": int, "SymInt": int, "float": float, "bool": bool}
+_EXACT = {"Tensor": Tensor, "float": float, "bool": bool}  # an int may be too large
 
 
 def passes(schema: _C.FunctionSchema) -> Callable[[Any], bool]:

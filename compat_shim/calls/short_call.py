@@ -14,13 +14,13 @@ import torch
 from torch import _C
 from torch._library.custom_ops import increment_version
 
-from compat_shim.calls import results
+from compat_shim.calls import plain, results
 from compat_shim.calls.python_kernel import PythonKernel
 
 Call = Callable[..., Any]
 
 
-def maker(schema: _C.FunctionSchema, kernel: PythonKernel, inference: bool) -> Callable[..., Call]:
+def maker(schema: _C.FunctionSchema, kernel: PythonKernel, inference: bool, unsure: bool) -> Callable[..., Call]:
     """What makes the function for a step.
 
     It takes the overload, which is not kept, since it may leave before the kernel; the guard that the body runs under;
@@ -28,6 +28,7 @@ def maker(schema: _C.FunctionSchema, kernel: PythonKernel, inference: bool) -> C
 
     Args:
         inference: whether the step is in inference mode, in which the tensors that were made in it pass by that key.
+        unsure: whether an argument may be another tensor than its fake promised.
     """
     arguments = [_Argument(argument, place) for place, argument in enumerate(schema.arguments)]
     scope: dict[str, Any] = {
@@ -39,10 +40,13 @@ def maker(schema: _C.FunctionSchema, kernel: PythonKernel, inference: bool) -> C
         "_bump": _C._increment_version,
         "_bump_any": increment_version,
         "_all_pass_by": _all_pass_by,
-        "_Tensor": torch.Tensor,
+        "_are_plain": plain.are_plain,
+        "_type": type,
+        "_tuple": tuple,
+        "_len": len,
         **{f"_default_{one.name}": one.default for one in arguments},
     }
-    source = "\n".join(_source(kernel, arguments, len(schema.returns), inference and bool(kernel.mutated)))
+    source = "\n".join(_source(kernel, arguments, len(schema.returns), inference, unsure))
     exec(compile(source, f"<compat_shim: {schema.name}>", "exec"), scope)
     made: Callable[..., Call] = scope["_make"]
     return made
@@ -53,10 +57,9 @@ class _Argument:
 
     def __init__(self, argument: Any, place: int) -> None:
         name = argument.name
-        # A name of ours begins with an underscore.
-        usable = name.isidentifier() and not keyword.iskeyword(name) and not name.startswith("_")
         self.schema_name = name
-        self.name = name if usable or argument.kwarg_only else f"argument_{place}"
+        # (None begins with an underscore: those are the names of ours.)
+        self.name = f"_argument_{place}" if keyword.iskeyword(name) else name
         self.by_name = argument.kwarg_only
         self.has_default = argument.has_default_value()
         self.default = argument.default_value
@@ -77,7 +80,7 @@ def _all_pass_by(*tensors: torch.Tensor | None) -> bool:
     return all(tensor is None or tensor.is_inference() for tensor in tensors)
 
 
-def _source(kernel: PythonKernel, arguments: list[_Argument], returns: int, may_pass_by: bool) -> list[str]:
+def _source(kernel: PythonKernel, arguments: list[_Argument], returns: int, inference: bool, unsure: bool) -> list[str]:
     taken = [one.taken for one in arguments if not one.by_name]
     named = [one.taken for one in arguments if one.by_name]
     passed = ", ".join(one.passed for one in arguments)
@@ -89,11 +92,11 @@ def _source(kernel: PythonKernel, arguments: list[_Argument], returns: int, may_
     lines = [
         "def _make(_op, _guard, _below):",
         f"    def call({', '.join([*taken, *(['*'] if named else []), *named])}):",
-        f"        if _overridden({', '.join([*looked_at, 'None'])}):",
+        f"        if {' or '.join(_reasons(kernel, arguments, looked_at, inference, unsure))}:",
         f"            return _op({passed})",
     ]
     bumps, guard = _bumps(kernel, arguments), "_guard"
-    if may_pass_by:
+    if inference and kernel.mutated:
         guard = "_below if _passes_by else _guard"
         lines.append(f"        _passes_by = _all_pass_by({', '.join(looked_at)})")
         bumps = [f"_passes_by or {line}" for line in bumps]
@@ -109,6 +112,20 @@ def _source(kernel: PythonKernel, arguments: list[_Argument], returns: int, may_
         f"        return _judged(_op, _result, {given})",
         "    return call",
     ]
+
+
+def _reasons(
+    kernel: PythonKernel, arguments: list[_Argument], looked_at: list[str], inference: bool, unsure: bool
+) -> list[str]:
+    """Why a call goes the long way after all: conditions."""
+    reasons = [f"_overridden({', '.join(looked_at)})"]
+    first = next((one.name for one in arguments if one.is_tensor), None)
+    if kernel.definition is not None and not inference and first is not None:
+        # Where all are tensors of inference mode, out of that mode, autograd's kernel is passed by as well.
+        reasons.append(f"{first}.is_inference()")
+    if unsure:
+        reasons.append(f"not _are_plain({', '.join(looked_at)})")
+    return reasons
 
 
 def _bumps(kernel: PythonKernel, arguments: list[_Argument]) -> list[str]:
@@ -128,7 +145,7 @@ def _may_be_returned(kernel: PythonKernel, given: str, returns: int) -> str:
         if len(kernel.outs) == 1:
             return f"_result is {kernel.outs[0]}"
         each = "".join(f" and _result[{place}] is {name}" for place, name in enumerate(kernel.outs))
-        return f"type(_result) is tuple and len(_result) == {len(kernel.outs)}{each}"
+        return f"_type(_result) is _tuple and _len(_result) == {len(kernel.outs)}{each}"
     if returns == 0:
         return "_result is None"
     return "_passes(_result)" + (f" and not _share_storage(_result, {given})" if kernel.definition is not None else "")

@@ -14,35 +14,40 @@ import torch
 import torch.autograd.profiler as profiler
 from torch import _C
 from torch._C._dynamo.eval_frame import set_eval_frame
+from torch._ops import OpOverload
 
 from compat_shim import process
-from compat_shim.calls import execution_trace, known, short_call, thread_state
+from compat_shim.calls import execution_trace, known, plain, short_call, thread_state
 from compat_shim.calls.long_way import LongWay
+from compat_shim.calls.python_kernel import overloads_are_untouched
 
 _is_grad_enabled, _profiler_enabled = torch.is_grad_enabled, _C._autograd._profiler_enabled
-_Tensor, _Parameter = torch.Tensor, torch.nn.Parameter
 
 Call = Callable[..., Any]
+_CALLS_ONLY_OP = OpOverload.__call__.__code__.co_names == ("_op",)
 
 
-def step(*inputs: Any) -> Callable[[Any, str], Call]:
+def step(*inputs: Any) -> Callable[..., Call]:
     """What a function of generated code asks at its beginning.
 
     Args:
-        inputs: the graph's inputs, where no guard has looked at their types.
+        inputs: those of the graph's inputs that its short calls take, where no guard has looked at them.
 
     Returns:
-        A function of an overload and a device type: what to call for it in this step.
+        A function of an overload and a device type: what to call for it in this step. It also takes what the schema
+        was when the code was generated (see ``PythonKernel.signature``), and whether each call must look at its
+        arguments.
     """
     if (
         process.short_calls() == "off"
         or _is_grad_enabled()
         or _profiler_enabled()
         or profiler._is_profiler_enabled
-        or (inference := thread_state.QUIET.get(thread_state.now())) is None
+        or (inference := thread_state.quiet().get(thread_state.now())) is None
+        or not overloads_are_untouched()
         or execution_trace.running()
         or _dynamo_looks_at_frames()
-        or not all(type(value) is _Tensor or type(value) is _Parameter or type(value) is int for value in inputs)
+        or not plain.are_plain(*inputs)
     ):
         return _long_way
     return _Step(inference).call
@@ -58,10 +63,9 @@ def _dynamo_looks_at_frames() -> bool:
     return True
 
 
-def _long_way(op: Any, device: str) -> Call:
+def _long_way(op: Any, device: str, signature: int = 0, unsure: bool = False) -> Call:
     # The overload's own frame does nothing else, up to torch 2.14, unless somebody has instrumented its class.
-    code = getattr(type(op).__call__, "__code__", None)
-    return op._op if code is not None and code.co_names == ("_op",) else op  # type: ignore[no-any-return]
+    return op._op if _CALLS_ONLY_OP and type(op) is OpOverload and overloads_are_untouched() else op  # type: ignore[no-any-return]
 
 
 class _Step:
@@ -72,13 +76,14 @@ class _Step:
         self._inference = inference
         self._guards: dict[str, Any] = {}
 
-    def call(self, op: Any, device: str) -> Call:
+    def call(self, op: Any, device: str, signature: int, unsure: bool = False) -> Call:
         found = known.find(op, device, self._now)
-        if isinstance(found, LongWay):
+        if isinstance(found, LongWay) or found.signature != signature:
             return _long_way(op, device)
-        make = found.makers.get(self._inference)
+        key = self._inference, unsure
+        make = found.makers.get(key)
         if make is None:
-            make = found.makers[self._inference] = short_call.maker(op._schema, found, self._inference)
+            make = found.makers[key] = short_call.maker(op._schema, found, *key)
         if found.definition is None:
             return make(op, None, None)
         guard, below = self._guard(found.kind), self._guard("functional")

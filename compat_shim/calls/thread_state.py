@@ -6,6 +6,7 @@ Both are observed, not written down: they differ between releases.
 from __future__ import annotations
 
 import functools
+import itertools
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -26,21 +27,6 @@ def now() -> State:
     return _include().raw_repr(), _exclude().raw_repr()
 
 
-class _Seen(torch.autograd.Function):  # type: ignore[misc]
-    """Notes the state in the forward and in the backward of an autograd function, as compiled graphs are run in one."""
-
-    @staticmethod
-    def forward(ctx: Any, x: torch.Tensor, states: list[State]) -> torch.Tensor:
-        ctx.states = states
-        states.append(now())
-        return x * 1
-
-    @staticmethod
-    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, None]:
-        ctx.states.append(now())
-        return grad, None
-
-
 def _in_a_new_thread(look: Callable[[list[Any]], None]) -> list[Any]:
     """What ``look`` finds where no mode and no guard of the caller's is in force."""
     found: list[Any] = []
@@ -54,14 +40,31 @@ def _look_for_quiet(states: list[State]) -> None:
     with torch.inference_mode():
         states.append(now())
     states.append(now())
-    with torch.enable_grad():
-        _Seen.apply(torch.ones(1, requires_grad=True), states).backward()
+    # A backward pass is not run to look at its state: on a machine with GPUs the engine's threads would forbid a later
+    # fork. Up to torch 2.12 it excludes one key more.
+    try:
+        named = _C.DispatchKeySet(_C._dispatch_key_parse("Named"))
+    except RuntimeError:
+        return
+    states.append((_include().raw_repr(), (_exclude() | named).raw_repr()))
 
 
-_in_inference_mode, *_elsewhere = _in_a_new_thread(_look_for_quiet)
-# The states in which nobody listens, of a thread, of inference mode and of autograd's engine: whether tensors that
-# were made in inference mode pass by ADInplaceOrView, as they do in that mode alone.
-QUIET: dict[State, bool] = {**dict.fromkeys(_elsewhere, False), _in_inference_mode: True}
+_observing = threading.RLock()
+_numbers = itertools.count()
+_quiet: dict[State, bool] = {}
+
+
+def quiet() -> dict[State, bool]:
+    """The states in which nobody listens: of a thread, of inference mode, of autograd's engine.
+
+    Each with whether tensors that were made in inference mode pass by ADInplaceOrView, as they do in that mode alone.
+    """
+    if not _quiet:
+        with _observing:
+            in_inference_mode, *elsewhere = _in_a_new_thread(_look_for_quiet)
+            _quiet.update({**dict.fromkeys(elsewhere, False), in_inference_mode: True})
+    return _quiet
+
 
 _PROBES = {
     "functional": ("(Tensor x) -> Tensor", ()),
@@ -70,7 +73,9 @@ _PROBES = {
 }
 
 
-@functools.cache
+_excluded: dict[str, _C.DispatchKeySet | None] = {}
+
+
 def excluded_below(kind: str) -> _C.DispatchKeySet | None:
     """The keys that ``custom_op`` excludes around the body of a kernel, beyond those that its caller excludes.
 
@@ -80,6 +85,14 @@ def excluded_below(kind: str) -> _C.DispatchKeySet | None:
     Returns:
         The keys; None where the state differs in more than excluded keys.
     """
+    if kind not in _excluded:
+        with _observing:  # two threads may come here at once, with their first steps
+            if kind not in _excluded:
+                _excluded[kind] = _observe_below(kind)
+    return _excluded[kind]
+
+
+def _observe_below(kind: str) -> _C.DispatchKeySet | None:
     schema, tags = _PROBES[kind]
     found = _in_a_new_thread(functools.partial(_look_below, kind, schema, tags))
     (include, exclude), *inside = found
@@ -99,6 +112,6 @@ def _look_below(kind: str, schema: str, tags: tuple[str, ...], found: list[Any])
     with torch.no_grad():
         found.append((_include(), _exclude()))
         probe = torch.library.custom_op(
-            f"compat_shim_probe::{kind}", body, mutates_args=written, schema=schema, **options
+            f"compat_shim_probe::{kind}{next(_numbers)}", body, mutates_args=written, schema=schema, **options
         )
         probe(torch.ones(1), **({"out": torch.ones(1)} if kind == "out" else {}))

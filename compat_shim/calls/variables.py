@@ -13,13 +13,14 @@ import torch
 from torch._inductor.codegen.wrapper import PythonWrapperCodegen
 from torch._inductor.virtualized import V
 
+from compat_shim import process
+from compat_shim.calls.ways import WAY, ShortWay
+
 _CALL, _STEP = "compat_shim_call", "compat_shim_step"
-# Saved code also runs where the package is not installed.
+# Saved code also runs where the package is not installed, and must not bring it where it was not imported.
 _IMPORT = f"""
-try:
-    from compat_shim.calls.step import step as {_STEP}
-except ImportError:
-    {_STEP} = lambda *inputs: lambda op, device: op
+import sys
+{_STEP} = getattr(sys.modules.get({process.OWNER!r}), 'step', lambda *inputs: lambda op, *_: op)
 """
 
 
@@ -37,31 +38,38 @@ def _indent(wrapper: Any) -> int:
     return 1 if asked is None else asked()
 
 
-def variable(wrapper: Any, kernel: str, *, device: str = "", value: str = "") -> str:
+def short(wrapper: Any, kernel: str, way: ShortWay) -> str:
+    """The variable for an overload whose kernel is called the short way."""
+    if not vars(wrapper).get("compat_shim_asks"):
+        wrapper.compat_shim_asks = True
+        wrapper.add_import_once(_IMPORT)
+        _write(wrapper, f"{_CALL} = {_STEP}({', '.join(_inputs_to_look_at())})")
+    unsure = ", True" if way.unsure else ""
+    return variable(wrapper, kernel, f"{_CALL}({kernel}, {way.device!r}, {way.signature}{unsure})")
+
+
+def variable(wrapper: Any, kernel: str, value: str) -> str:
     """The variable for an overload in the wrapper's function, which is given its line if it has none yet.
 
     Args:
         wrapper: the wrapper, which may have variables.
         kernel: the overload's name in code, ``torch.ops.ns.op.out``.
-        device: whose kernel is called the short way; empty for the long way.
-        value: for the long way, what the variable is set to.
+        value: what the variable is set to.
     """
-    bound: dict[tuple[str, str], str] = vars(wrapper).setdefault("compat_shim_names", {})
-    if (kernel, device) in bound:
-        return bound[kernel, device]
+    bound: dict[str, str] = vars(wrapper).setdefault("compat_shim_names", {})
+    if value in bound:
+        return bound[value]
     name = re.sub(r"\W", "_", f"call_{kernel.removeprefix('torch.ops.')}")
     while name in bound.values():  # ns.a_b.out and ns_a.b.out read alike
         name += "_"
-    bound[kernel, device] = name
-    with wrapper.prefix.indent(_indent(wrapper)):
-        if device:
-            if not vars(wrapper).get("compat_shim_asks"):
-                wrapper.compat_shim_asks = True
-                wrapper.add_import_once(_IMPORT)
-                wrapper.prefix.writeline(f"{_CALL} = {_STEP}({_unguarded_inputs()})")
-            value = f"{_CALL}({kernel}, {device!r})"
-        wrapper.prefix.writeline(f"{name} = {value}")
+    bound[value] = name
+    _write(wrapper, f"{name} = {value}")
     return name
+
+
+def _write(wrapper: Any, line: str) -> None:
+    with wrapper.prefix.indent(_indent(wrapper)):
+        wrapper.prefix.writeline(line)
 
 
 def is_guarded() -> bool:
@@ -69,5 +77,15 @@ def is_guarded() -> bool:
     return torch._guards.CompileContext.try_get() is not None
 
 
-def _unguarded_inputs() -> str:
-    return "" if is_guarded() else ", ".join(V.graph.graph_inputs)
+def _inputs_to_look_at() -> list[str]:
+    """The graph's inputs that short calls take and that no guard has looked at: the backward's have none."""
+    if is_guarded() and not V.graph.is_backward:
+        return []
+    taken = {
+        value.get_name()
+        for node in V.graph.operations
+        if isinstance(vars(node).get(WAY), ShortWay)
+        for value in torch.utils._pytree.tree_leaves(node.inputs)
+        if hasattr(value, "get_name")
+    }
+    return [name for name in V.graph.graph_inputs if name in taken]

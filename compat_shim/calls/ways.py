@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
+from torch._inductor import ir
 from torch._inductor.virtualized import V
 
 from compat_shim import process
@@ -17,14 +19,38 @@ from compat_shim.calls.long_way import LongWay
 PAYS_FROM = 3
 
 
+# The attribute of a node that says which way its call takes.
+WAY = "compat_shim_way"
+
+# Buffers that Inductor's own code allocates, or that guards have seen. Any other may be what an op has returned, which
+# its fake need not have told in full.
+_SURE = (ir.ComputedBuffer, ir.TemplateBuffer, ir.ExternKernelOut, ir.InputBuffer)
+
+
+@dataclasses.dataclass(frozen=True)
+class ShortWay:
+    """A call that may call the kernel's function.
+
+    Attributes:
+        device: the type of the device whose kernel it is.
+        signature: of the kernel that was found.
+        unsure: whether an argument may be another tensor than its fake promised, so that each call must look.
+    """
+
+    device: str
+    signature: int
+    unsure: bool
+
+
 def of_call(
-    op: Any, device: torch.device | None, arguments: Callable[[], Mapping[str, Any]], *, paired: bool
-) -> LongWay | None:
-    """Why the call that is being lowered takes the long way; None if it may take the short one.
+    op: Any, device: torch.device | None, node: Any, arguments: Callable[[], Mapping[str, Any]], *, paired: bool
+) -> LongWay | ShortWay:
+    """Which way the call that is being lowered takes.
 
     Args:
         op: the overload that generated code will call.
         device: whose kernel the dispatcher runs.
+        node: Inductor's node of the call.
         arguments: what the call passes, but for out buffers: name → IR node, number, symbol or list of these.
         paired: whether the overload is called as an out variant.
     """
@@ -42,10 +68,20 @@ def of_call(
         return LongWay.NOT_ASKED
     if not exact.tensors_are_plain(V.graph.current_node.all_input_nodes, device):
         return LongWay.TENSORS
-    return None if exact.arguments_are(op._schema, arguments()) else LongWay.ARGUMENTS
+    if not exact.arguments_are(op._schema, arguments()):
+        return LongWay.ARGUMENTS
+    return ShortWay(device.type, found.signature, any(map(_is_unsure, torch.utils._pytree.tree_leaves(node.inputs))))
 
 
-def pays(op: Any, device: torch.device, calls: int) -> bool:
+def _is_unsure(value: Any) -> bool:
+    name = value.get_name() if hasattr(value, "get_name") else None
+    if name is None or name in V.graph.graph_inputs or name in V.graph.constants:
+        return False
+    buffer = V.graph.name_to_buffer.get(name)
+    return not isinstance(buffer, _SURE) and not getattr(buffer, "compat_shim_allocated", False)
+
+
+def pays(op: Any, device: str, calls: int) -> bool:
     """Whether a look at the state of the process pays for that many calls of the overload in a graph."""
-    found = known.find(op, device.type)
+    found = known.find(op, device)
     return not isinstance(found, LongWay) and (found.definition is not None or calls >= PAYS_FROM)

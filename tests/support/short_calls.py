@@ -42,7 +42,7 @@ class Call:
         short: whether compiled code called it itself.
         state: the dispatch keys that are included and excluded.
         grad: the grad mode.
-        device: of a tensor that it made.
+        device: of a tensor that it made; for a GPU also its number and the stream.
         versions: of what it writes to.
     """
 
@@ -57,7 +57,8 @@ class Call:
 class Program:
     """The ops, the graph, and its code. ``bodies`` says what the kernel of a kind does besides its work."""
 
-    def __init__(self) -> None:
+    def __init__(self, device: str = "cpu") -> None:
+        self.device = device
         self.namespace = f"compat_shim_calls_test_{next(_numbers)}"
         self.seen: list[Call] = []
         self.bodies: dict[str, Body] = {}
@@ -75,7 +76,7 @@ class Program:
                 caller.startswith("<compat_shim: "),
                 (include.raw_repr(), exclude.raw_repr()),
                 torch.is_grad_enabled(),
-                str(torch.empty(1).device),
+                f"{torch.empty(1).device} {_gpu()}",
                 tuple(0 if tensor.is_inference() else tensor._version for tensor in written),
             )
         )
@@ -109,8 +110,9 @@ class Program:
 
         self.library.define("impl(Tensor x, float s) -> Tensor")
         self.library.define("impl.out(Tensor x, float s, *, Tensor(a!) out) -> Tensor(a!)", tags=torch.Tag.out_variant)
-        self.library.impl("impl", make("impl_functional"), "CPU")
-        self.library.impl("impl.out", write_by_name("impl"), "CPU")
+        key = torch.device(self.device).type.upper()
+        self.library.impl("impl", make("impl_functional"), key)
+        self.library.impl("impl.out", write_by_name("impl"), key)
         fake = lambda x, s: torch.empty_like(x)  # noqa: E731
         torch.library.register_fake(f"{namespace}::impl", fake, lib=self.library)
         functional, written = "(Tensor x, float s) -> Tensor", "(Tensor x, float s, Tensor(a!) out) -> ()"
@@ -150,11 +152,20 @@ class Program:
             return self.graph(x)
 
         with torch.no_grad(), config.patch(fx_graph_cache=False):
-            _, (code,) = run_and_get_code(compile(graph), torch.ones(3, 4))
+            _, (code,) = run_and_get_code(compile(graph), self.input())
         return code
+
+    def input(self) -> Tensor:
+        return torch.arange(12.0, device=self.device).view(3, 4)
 
     def destroy(self) -> None:
         self.library._destroy()
+
+
+def _gpu() -> tuple[int, ...]:
+    if not torch.cuda.is_initialized():
+        return ()
+    return torch.cuda.current_device(), torch.cuda.current_stream().cuda_stream
 
 
 @dataclasses.dataclass
@@ -198,18 +209,23 @@ class Sides:
         self.codes = {"short": short, "long": long}
         self._calls = {name: PyCodeCache.load(code).call for name, code in self.codes.items()}
 
-    def step(self, side: str, make: Callable[[], Tensor] = lambda: torch.arange(12.0).view(3, 4)) -> Outcome:
+    def step(self, side: str, make: Callable[[], Tensor] | None = None) -> Outcome:
         """One step of the wrapper. Other steps of other sides have left nothing behind."""
-        x = make()
+        x = (make or self.program.input)()
         self.program.seen.clear()
         results, error = None, ""
         try:
-            results = [described(value) for value in (*self._calls[side]([x]), x)]
+            results = [described(value) for value in (*self.call(side, x), x)]
         except Exception as caught:
             error = f"{type(caught).__name__}: {caught}"
         return Outcome(results, error, list(self.program.seen))
 
-    def both(self, make: Callable[[], Tensor] = lambda: torch.arange(12.0).view(3, 4)) -> Outcome:
+    def call(self, side: str, x: Tensor) -> tuple[Tensor, ...]:
+        """The wrapper itself."""
+        results: tuple[Tensor, ...] = self._calls[side]([x])
+        return results
+
+    def both(self, make: Callable[[], Tensor] | None = None) -> Outcome:
         """A step of each side; they must not differ. Returns that of the short side."""
         long, short = self.step("long", make), self.step("short", make)
         short.same_as(long)

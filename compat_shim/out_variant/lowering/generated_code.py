@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 
-_LINE = re.compile(r"^ *(call_\w+) = (?:compat_shim_call\()?(torch\.ops\.[^\s,]+?)(?:\._op|, '\w+'\))?$", re.MULTILINE)
+_LINE = re.compile(
+    r"^ *(call_\w+) = (?:compat_shim_call\()?(torch\.ops\.[^\s,]+?)(?:\._op|, '\w+', \d+(?:, True)?\))?$", re.MULTILINE
+)
 
 
 def variables(code: str) -> dict[str, str]:

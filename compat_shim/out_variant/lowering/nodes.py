@@ -28,6 +28,8 @@ class AllocatingMultiOutput(ir.InputsKernel):
     all the same, since ``StorageBox.realize`` takes no plain buffer for a graph output.)
     """
 
+    compat_shim_allocated = True  # what is written to it is what its layout says: see ways
+
     def __init__(self, layout: ir.Layout, kernel: ExternKernelMultiOut) -> None:
         super().__init__(name=None, layout=layout, inputs=[])
         self.kernel = kernel
@@ -52,7 +54,7 @@ class ExternKernelMultiOut(ir.FallbackKernel):
     Attributes:
         pair: the functional op and its out variant.
         out_buffers: one buffer per out argument, in the order of the functional op's returns.
-        long_way: why the call goes through the dispatcher; None if it may call the kernel's function.
+        compat_shim_way: which way the call takes; the name is ``ways.WAY``.
     """
 
     def __init__(self, pair: Pair, device: torch.device, processed: Any) -> None:
@@ -66,7 +68,7 @@ class ExternKernelMultiOut(ir.FallbackKernel):
         for tensor in tensors:
             self.out_buffers.append(AllocatingMultiOutput(self.tensor_to_layout(tensor), self))
         self.outputs = list(self.out_buffers)
-        self.long_way = ways.of_call(pair.out, device, self._given, paired=True)
+        self.compat_shim_way = ways.of_call(pair.out, device, self, self._given, paired=True)
 
     def _given(self) -> dict[str, Any]:
         return self.pair.arguments_by_name(*self.unflatten_args(self.inputs, self.constant_args))

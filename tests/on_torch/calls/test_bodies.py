@@ -136,7 +136,7 @@ def test_a_body_that_calls_compiled_code_of_its_own_op(sides: Sides, kind: str) 
         if depth[0] < 2:
             depth[0] += 1
             side = "short" if sides.program.seen[-1].short else "long"
-            sides._calls[side]([x])
+            sides.call(side, x)
             depth[0] -= 1
         if out is None:
             return x * s

@@ -119,7 +119,9 @@ def test_nothing_outlives_its_library() -> None:
     library.impl("f.out", kernel, "CPU")
     op, out = torch.ops.compat_shim_short_lived.f.out, torch.empty(2)
     with torch.no_grad():
-        call = step.step()(op, "cpu")
+        kernel_of_op = find(op)
+        assert isinstance(kernel_of_op, PythonKernel)
+        call = step.step()(op, "cpu", kernel_of_op.signature)
         call(torch.ones(2), out=out)
     assert call.__code__.co_filename.startswith("<compat_shim")
     assert out.tolist() == [2, 2]
@@ -127,7 +129,7 @@ def test_nothing_outlives_its_library() -> None:
     entries = [entry for entry in known._known if entry[0] == id(op)]
     assert entries
     library._destroy()
-    del library, op, call
+    del library, op, call, kernel_of_op
     gc.collect()
     # (The function itself stays: torch's C++ code keeps it.)
     assert overload() is None

@@ -80,19 +80,20 @@ def _name(wrapper: Any, node: Any) -> str:
     overload's Python frame around the function in C++.
     """
     kernel: str = node.get_kernel_name()
-    out, device, way = node.pair.out, node.get_device(), node.long_way
+    out, way = node.pair.out, node.compat_shim_way
     calls = _count(wrapper)[node.pair]
     if not variables.may_have(wrapper, kernel):
         way = LongWay.WRAPPER
-    elif way is None and not ways.pays(out, device, calls):
+    elif isinstance(way, ways.ShortWay) and not ways.pays(out, way.device, calls):
         way = LongWay.FEW
-    long_way.tell(node.op_overload, way, node.out_buffers[0].get_name())
-    if way is None:
-        return variables.variable(wrapper, kernel, device=device.type)
+    is_short = isinstance(way, ways.ShortWay)
+    long_way.tell(node.op_overload, None if is_short else way, node.out_buffers[0].get_name())
+    if is_short:
+        return variables.short(wrapper, kernel, way)
     if way is LongWay.WRAPPER or calls < _OFTEN:
         return kernel
     value = f"{kernel}._op" if releases.calls_only_its_op(out) else kernel
-    return variables.variable(wrapper, kernel, value=value)
+    return variables.variable(wrapper, kernel, value)
 
 
 def _count(wrapper: Any) -> collections.Counter[Any]:

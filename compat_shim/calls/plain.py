@@ -1,0 +1,40 @@
+"""Is a tensor what its fake promised: plain and strided, with the device's own keys and no lazy bits? Asked in a step.
+
+Dynamo's guards hold it for what they see. Nobody holds it for the inputs of a backward graph, of code that was
+compiled without guards, and for what an op in the graph has returned.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import _C
+
+_dispatch_keys = _C._dispatch_keys
+_keys: dict[str, frozenset[int]] = {"meta": frozenset()}
+_CLASSES = (torch.Tensor, torch.nn.Parameter)
+
+
+def is_plain(value: object) -> bool:
+    """Whether a kernel may be given ``value`` as it is; numbers and None may."""
+    if not isinstance(value, torch.Tensor):
+        return value is None or isinstance(value, (int, float))
+    if type(value) not in _CLASSES:
+        return False
+    device = value.device.type
+    found = _keys.get(device)
+    if found is None:
+        found = _keys[device] = _keys_of(device)
+    return _dispatch_keys(value).raw_repr() in found
+
+
+def are_plain(*values: object) -> bool:
+    """:func:`is_plain` of each, and of the members of lists."""
+    return all(are_plain(*value) if isinstance(value, (list, tuple)) else is_plain(value) for value in values)
+
+
+def _keys_of(device: str) -> frozenset[int]:
+    found = []
+    for inference in (False, True):
+        with torch.inference_mode(inference):
+            found.append(_dispatch_keys(torch.empty(0, device=device)).raw_repr())
+    return frozenset(found)
