@@ -65,7 +65,7 @@ class _Argument:
         self.default = argument.default_value
         self.is_tensor = str(argument.real_type) == "Tensor"
         self.may_hold_tensors = "Tensor" in str(argument.real_type)
-        self.is_list = "[]" in str(argument.real_type)
+        self.is_list = "List[" in str(argument.real_type)
 
     @property
     def taken(self) -> str:
