@@ -20,16 +20,20 @@ def is_plain(value: object) -> bool:
         return value is None or isinstance(value, (int, float))
     if type(value) not in _CLASSES:
         return False
-    device = value.device.type
-    found = _keys.get(device)
-    if found is None:
-        found = _keys[device] = _keys_of(device)
-    return _dispatch_keys(value).raw_repr() in found
+    return _dispatch_keys(value).raw_repr() in keys(value.device.type)
 
 
 def are_plain(*values: object) -> bool:
     """:func:`is_plain` of each, and of the members of lists."""
     return all(are_plain(*value) if isinstance(value, (list, tuple)) else is_plain(value) for value in values)
+
+
+def keys(device: str) -> frozenset[int]:
+    """The key sets of plain tensors on a type of device, as numbers."""
+    found = _keys.get(device)
+    if found is None:
+        found = _keys[device] = _keys_of(device)
+    return found
 
 
 def _keys_of(device: str) -> frozenset[int]:

@@ -20,13 +20,16 @@ from compat_shim.calls.python_kernel import PythonKernel
 Call = Callable[..., Any]
 
 
-def maker(schema: _C.FunctionSchema, kernel: PythonKernel, inference: bool, unsure: bool) -> Callable[..., Call]:
+def maker(
+    schema: _C.FunctionSchema, kernel: PythonKernel, device: str, inference: bool, unsure: bool
+) -> Callable[..., Call]:
     """What makes the function for a step.
 
     It takes the overload, which is not kept, since it may leave before the kernel; the guard that the body runs under;
     and the guard of a call that passes by ADInplaceOrView. The guards are None for a kernel of ``Library.impl``.
 
     Args:
+        device: the type of the device that the kernel was found for.
         inference: whether the step is in inference mode, in which the tensors that were made in it pass by that key.
         unsure: whether an argument may be another tensor than its fake promised.
     """
@@ -41,6 +44,10 @@ def maker(schema: _C.FunctionSchema, kernel: PythonKernel, inference: bool, unsu
         "_bump_any": increment_version,
         "_all_pass_by": _all_pass_by,
         "_are_plain": plain.are_plain,
+        "_plain": plain.keys(device) | plain.keys("cpu") if unsure else frozenset(),
+        "_keys": _C._dispatch_keys,
+        "_Tensor": torch.Tensor,
+        "_Parameter": torch.nn.Parameter,
         "_type": type,
         "_tuple": tuple,
         "_len": len,
@@ -119,13 +126,21 @@ def _reasons(
 ) -> list[str]:
     """Why a call goes the long way after all: conditions."""
     reasons = [f"_overridden({', '.join(looked_at)})"]
+    holding = [one for one in arguments if one.may_hold_tensors]
     first = next((one.name for one in arguments if one.is_tensor), None)
     if kernel.definition is not None and not inference and first is not None:
         # Where all are tensors of inference mode, out of that mode, autograd's kernel is passed by as well.
         reasons.append(f"{first}.is_inference()")
     if unsure:
-        reasons.append(f"not _are_plain({', '.join(looked_at)})")
+        others = [text for text, one in zip(looked_at, holding) if not one.is_tensor]
+        reasons += [f"not ({_is_plain(one.name)})" for one in holding if one.is_tensor]
+        reasons += [f"not _are_plain({', '.join(others)})"] if others else []
     return reasons
+
+
+def _is_plain(name: str) -> str:
+    """As ``plain.is_plain``, written out: it stands in every call of a chain of functional ops."""
+    return f"(_type({name}) is _Tensor or _type({name}) is _Parameter) and _keys({name}).raw_repr() in _plain"
 
 
 def _bumps(kernel: PythonKernel, arguments: list[_Argument]) -> list[str]:

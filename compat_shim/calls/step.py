@@ -83,7 +83,7 @@ class _Step:
         key = self._inference, unsure
         make = found.makers.get(key)
         if make is None:
-            make = found.makers[key] = short_call.maker(op._schema, found, *key)
+            make = found.makers[key] = short_call.maker(op._schema, found, device, *key)
         if found.definition is None:
             return make(op, None, None)
         guard, below = self._guard(found.kind), self._guard("functional")
