@@ -9,10 +9,18 @@ from torch import _C
 _ACTIVE = re.compile(r"^([A-Za-z0-9]+)(?:\[alias\])?(?: \(inactive\))?: (registered at .*?) :: ", re.MULTILINE)
 
 
-def registered(name: str) -> dict[str, list[str]]:
+def dumps(name: str) -> tuple[str, str]:
+    """All that the dispatcher says of an operator: its own kernels, and the table of what each key runs.
+
+    The same as before, if nothing has come or gone.
+    """
+    return _C._dispatch_dump(name), _C._dispatch_dump_table(name)
+
+
+def registered(dump: str) -> dict[str, list[str]]:
     """The operator's own kernels: dispatch key → where each was registered, the one that runs first."""
     found: dict[str, list[str]] = {}
-    for key, where in _ACTIVE.findall(_C._dispatch_dump(name)):
+    for key, where in _ACTIVE.findall(dump):
         found.setdefault(key, []).append(where)
     return found
 
@@ -21,12 +29,12 @@ _COMPUTED = re.compile(r"^(\w+): (.*?) \[(.*)\]$", re.MULTILINE)
 _TORCHS_FALLBACK = re.compile(r"/(?:Variable|BackendSelect)FallbackKernel\.cpp:\d+$")
 
 
-def above(name: str, key: str) -> dict[str, str | None]:
+def above(computed: str, key: str) -> dict[str, str | None]:
     """What runs before the device's kernel for plain tensors: key → where it was registered; None if it does nothing.
 
     Autograd's key of the device goes by the name of its alias, under which ``custom_op`` registers.
     """
-    table = {line[0]: line[1:] for line in _COMPUTED.findall(_C._dispatch_dump_table(name))}
+    table = {line[0]: line[1:] for line in _COMPUTED.findall(computed)}
     found: dict[str, str | None] = {}
     for first in (f"Autograd{key}", "ADInplaceOrView", "BackendSelect"):
         where, kind = table.get(first, ("nowhere", ""))
@@ -38,8 +46,3 @@ def above(name: str, key: str) -> dict[str, str | None]:
         else:
             found[alias] = where
     return found
-
-
-def dumps(name: str) -> tuple[str, str]:
-    """All that the dispatcher says of an operator: the same as before, if nothing has come or gone."""
-    return _C._dispatch_dump(name), _C._dispatch_dump_table(name)

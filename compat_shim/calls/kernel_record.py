@@ -46,10 +46,13 @@ def kernel(name: str, key: str) -> tuple[int, bool]:
     It is an exchange if calls ran another kernel until then, of that key or a composite one. The moment is 0
     for a kernel that was registered unseen: by C++, or while the shim was not active.
     """
-    for moment, library, exchange in reversed(_kernels.get((name, key), ())):
-        if _is_loaded(library):
-            return moment, exchange
-    return 0, False
+    newest = _newest(name, key)
+    return (0, False) if newest is None else (newest[0], newest[2])
+
+
+def _newest(name: str, key: str) -> _Kernel | None:
+    """The kernel that was registered last by a library that is still loaded."""
+    return next((one for one in reversed(_kernels.get((name, key), ())) if is_loaded(one[1])), None)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,12 +72,10 @@ class Function:
 
 def function(name: str, key: str) -> Function | None:
     """What was registered last for an overload under a dispatch key; None if it was registered unseen."""
-    for _, reference, _ in reversed(_kernels.get((name, key), ())):
-        library = reference()
-        if library is not None and library.m is not None:
-            found = vars(library).get(_FUNCTIONS, {}).get((name, key))
-            return None if found is None else Function(library, *found)
-    return None
+    newest = _newest(name, key)
+    library = None if newest is None else newest[1]()
+    found = None if library is None else vars(library).get(_FUNCTIONS, {}).get((name, key))
+    return None if library is None or found is None else Function(library, *found)
 
 
 def was_exchanged(name: str) -> bool:
@@ -136,7 +137,7 @@ def _recorded(library: Library, op_name: Any) -> str | None:
 
 
 def _record(library: Library, name: str, key: str, exchange: bool) -> None:
-    others = [one for one in _kernels.get((name, key), ()) if _is_loaded(one[1]) and one[1]() is not library]
+    others = [one for one in _kernels.get((name, key), ()) if is_loaded(one[1]) and one[1]() is not library]
     _kernels[name, key] = [*others, (next(_moments), weakref.ref(library), exchange)]
     registrations[0] += 1
     if exchange:
@@ -159,6 +160,7 @@ def _key_of(device_type: str | None) -> str:
     return "CompositeExplicitAutograd" if device_type is None else str(torch._C._dispatch_key_for_device(device_type))
 
 
-def _is_loaded(reference: weakref.ref[Library]) -> bool:
+def is_loaded(reference: weakref.ref[Library]) -> bool:
+    """Whether a library lives and has not been destroyed."""
     library = reference()
     return library is not None and library.m is not None

@@ -15,7 +15,6 @@ from collections.abc import Callable
 from typing import Any
 
 from torch import _C, _ops
-from torch._library import utils as library_utils
 
 from compat_shim.calls import dispatcher, kernel_record, results
 from compat_shim.calls.long_way import LongWay
@@ -76,7 +75,7 @@ class PythonKernel:
         device_type: under which the definition looks the function up.
         entry: what it finds there.
         kind: of a custom op: ``"functional"``, ``"mutable"`` or ``"out"``.
-        mutated: what the call writes to: position (None: by keyword only) and name.
+        mutated: the names of the arguments that the call writes to.
         outs: the out arguments that a kernel of kind ``"out"`` must return.
         dumps: what the dispatcher says of the op.
         signature: tells one schema from another.
@@ -92,7 +91,7 @@ class PythonKernel:
     device_type: str | None = None
     entry: Any = None
     kind: str = ""
-    mutated: tuple[tuple[int | None, str], ...] = ()
+    mutated: tuple[str, ...] = ()
     outs: tuple[str, ...] = ()
     dumps: tuple[str, str] = ("", "")
     signature: int = 0
@@ -100,8 +99,7 @@ class PythonKernel:
 
     def holds(self, op: Any) -> bool:
         """Whether nothing has changed that can be seen on the kernel itself."""
-        library = self.library()
-        if library is None or library.m is None or op._op is not self.way_round:
+        if not kernel_record.is_loaded(self.library) or op._op is not self.way_round:
             return False
         definition = self.definition
         return definition is None or definition._backend_fns.get(self.device_type) is self.entry
@@ -149,7 +147,8 @@ def find(op: Any, device: str) -> PythonKernel | LongWay:
     if not _is_untouched(op):
         return LongWay.INSTRUMENTED
     name = op.name()
-    registered = dispatcher.registered(name)
+    dumps = dispatcher.dumps(name)
+    registered = dispatcher.registered(dumps[0])
     key = str(_C._dispatch_key_for_device(device))
     own = key if key in registered else COMPOSITE
     if own not in registered:
@@ -160,7 +159,7 @@ def find(op: Any, device: str) -> PythonKernel | LongWay:
     if len(registered[own]) != 1:
         return LongWay.SEVERAL
     known = PythonKernel(op._op, weakref.ref(found.library), found.function, found.function)
-    above = dispatcher.above(name, key)
+    above = dispatcher.above(dumps[1], key)
     if _is("kernel", found.function):
         problem = _look_through(known, op, found.library, registered, above)
     else:
@@ -169,7 +168,7 @@ def find(op: Any, device: str) -> PythonKernel | LongWay:
         return problem
     if not _takes(known.function, op._schema):
         return LongWay.SIGNATURE
-    known.dumps = dispatcher.dumps(name)
+    known.dumps = dumps
     known.signature = zlib.crc32(str(op._schema).encode())
     return known
 
@@ -217,12 +216,10 @@ def _what_is_above(
 
 def _what_it_returns(known: PythonKernel, op: Any, definition: Any) -> LongWay | None:
     schema = op._schema
-    positions, names = library_utils.mutated_args_kwargs(schema)
-    written = [*((place, schema.arguments[place]) for place in positions)]
-    written += [(None, argument) for argument in schema.arguments if argument.name in names and argument.kwarg_only]
-    if any(argument.has_default_value() for _, argument in written):
+    written = [one for one in schema.arguments if one.alias_info is not None and one.alias_info.is_write]
+    if any(argument.has_default_value() for argument in written):
         return LongWay.ALIASES
-    known.mutated = tuple((place, argument.name) for place, argument in written)
+    known.mutated = tuple(argument.name for argument in written)
     known.kind = "mutable" if written else "functional"
     if any(one.alias_info is not None for one in schema.returns):
         if not getattr(definition, "_is_out", False):

@@ -145,8 +145,7 @@ def _is_plain(name: str) -> str:
 
 def _bumps(kernel: PythonKernel, arguments: list[_Argument]) -> list[str]:
     """The version counters of what is written to, as ``custom_op``'s own kernel moves them, without a look at use."""
-    mutated = {name for _, name in kernel.mutated}
-    written = [one for one in arguments if one.schema_name in mutated]
+    written = [one for one in arguments if one.schema_name in kernel.mutated]
     tensors = "".join(f"{one.name}, " for one in written if one.is_tensor)
     return [
         *([f"_bump(({tensors}))"] if tensors else []),

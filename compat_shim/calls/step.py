@@ -86,7 +86,8 @@ class _Step:
             make = found.makers[key] = short_call.maker(op._schema, found, device, *key)
         if found.definition is None:
             return make(op, None, None)
-        guard, below = self._guard(found.kind), self._guard("functional")
+        guard = self._guard(found.kind)
+        below = self._guard("functional") if self._inference else guard  # only there a call may pass by a key
         return _long_way(op, device) if guard is None or below is None else make(op, guard, below)
 
     def _guard(self, kind: str) -> Any:

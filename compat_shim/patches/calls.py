@@ -6,6 +6,7 @@ from compat_shim.patching.patch import Feature
 _CUSTOM_OPS = "torch._library.custom_ops:"
 _FALLBACK = "torch._inductor.ir:FallbackKernel."
 _OURS = "compat_shim.calls."
+_ISSUE = "https://github.com/pytorch/pytorch/issues/139500"
 _NO_RELEASE = "when torch's own way to a Python kernel costs as little"
 
 FEATURE = Feature(
@@ -40,7 +41,7 @@ FEATURE = Feature(
                 "torch._ops:OpOverload.__call__",
             ),
             why="the way through the dispatcher and custom_op's wrappers costs several times what a small kernel does",
-            upstream="https://github.com/pytorch/pytorch/issues/139500",
+            upstream=_ISSUE,
             ends_with=_NO_RELEASE,
         ),
         Wrap(
@@ -49,7 +50,7 @@ FEATURE = Feature(
             make=_OURS + "fallback:wrap_codegen",
             relies_on=("torch._inductor.codegen.wrapper:PythonWrapperCodegen.generate_fallback_kernel",),
             why="the line of such a call names the kernel's function",
-            upstream="https://github.com/pytorch/pytorch/issues/139500",
+            upstream=_ISSUE,
             ends_with=_NO_RELEASE,
         ),
     ),

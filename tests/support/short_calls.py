@@ -21,6 +21,7 @@ from torch._inductor.codecache import PyCodeCache
 from torch._inductor.utils import run_and_get_code
 
 import compat_shim
+from compat_shim.calls import ways
 
 _numbers = itertools.count()
 KINDS = ("impl", "pair", "out", "functional", "mutable")
@@ -208,6 +209,13 @@ class Sides:
         self.program = program
         self.codes = {"short": short, "long": long}
         self._calls = {name: PyCodeCache.load(code).call for name, code in self.codes.items()}
+
+    @classmethod
+    def of(cls, device: str = "cpu") -> Sides:
+        """A program on a device, compiled for each side: graphs of one call of an op go the short way too."""
+        with mock.patch.object(ways, "PAYS_FROM", 1):
+            program = Program(device)
+            return cls(program, program.code("all"), program.code("off"))
 
     def step(self, side: str, make: Callable[[], Tensor] | None = None) -> Outcome:
         """One step of the wrapper. Other steps of other sides have left nothing behind."""

@@ -9,21 +9,24 @@ import torch
 import torch._inductor.compile_fx  # the features that wait for Inductor are there from the start
 
 import compat_shim
-from compat_shim.calls import ways
-from support.short_calls import Program, Sides, set_calls
+from support.short_calls import Sides, set_calls
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _as_before() -> Iterator[None]:
+    """The tests of other folders find the shim as it is by default."""
+    yield
+    compat_shim.deactivate()
+    compat_shim.activate()
 
 
 @pytest.fixture(scope="module")
 def compiled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sides]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
-        patch.setattr(ways, "PAYS_FROM", 1)
-        program = Program()
-        sides = Sides(program, program.code("all"), program.code("off"))
+        sides = Sides.of()
         yield sides
-        program.destroy()
-    compat_shim.deactivate()
-    compat_shim.activate()
+        sides.program.destroy()
 
 
 @pytest.fixture

@@ -10,23 +10,14 @@ import torch
 from torch import Tensor
 from torch._inductor import config
 
-import compat_shim
-from compat_shim.calls import ways
 from support.checks import same
 from support.short_calls import KINDS, Program, Sides, set_calls
 
 if torch.cuda.is_available():
 
-    def make_sides(device: str) -> Sides:
-        torch.cuda.init()
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(ways, "PAYS_FROM", 1)
-            program = Program(device)
-            return Sides(program, program.code("all"), program.code("off"))
-
     @pytest.fixture(scope="module")
     def on_gpu() -> Iterator[Sides]:
-        sides = make_sides("cuda:0")
+        sides = Sides.of("cuda:0")
         yield sides
         sides.program.destroy()
 
@@ -53,7 +44,7 @@ if torch.cuda.is_available():
 
     @pytest.mark.skipif(torch.cuda.device_count() < 2, reason="one GPU")
     def test_on_another_device_than_the_current(gpu: Sides) -> None:
-        other = make_sides("cuda:1")
+        other = Sides.of("cuda:1")
         set_calls("all")
         assert torch.cuda.current_device() == 0
         outcome = other.both()
@@ -125,8 +116,3 @@ if torch.cuda.is_available():
             "pair",
         ]
         program.destroy()
-
-    def test_kept_apart() -> None:
-        """The next tests find the shim as they expect it."""
-        compat_shim.deactivate()
-        compat_shim.activate()

@@ -16,25 +16,23 @@ from torch import Tensor
 from torch._inductor.codecache import PyCodeCache
 from torch._inductor.utils import run_and_get_code
 
-from compat_shim.calls import known, step, ways
+from compat_shim.calls import known, step
 from compat_shim.calls.long_way import LongWay
 from compat_shim.calls.python_kernel import PythonKernel
 from compat_shim.release import within
-from support.short_calls import KINDS, Program, Sides, set_calls
+from support.short_calls import KINDS, Sides, set_calls
 
 FUNCTIONAL = "(Tensor x, float s) -> Tensor"
 
 
 @pytest.fixture
-def own(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sides]:
+def own() -> Iterator[Sides]:
     """A program of the test's own, whose registrations it may change."""
-    monkeypatch.setattr(ways, "PAYS_FROM", 1)
-    program = Program()
-    sides = Sides(program, program.code("all"), program.code("off"))
+    sides = Sides.of()
     set_calls("all")
     with torch.no_grad():
         yield sides
-    program.destroy()
+    sides.program.destroy()
 
 
 def fake(x: Tensor, s: float) -> Tensor:
