@@ -6,14 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from torch._inductor import ir
-from torch._inductor.codegen import wrapper as wrapper_module
 from torch._inductor.virtualized import V
 
 from compat_shim import process
 from compat_shim.calls import exact, kernel_record, long_way, step, variables, ways
 from compat_shim.calls.long_way import LongWay
-
-_CUSTOM_CODEGEN: dict[str, Any] = getattr(wrapper_module, "CUSTOM_EXTERN_KERNEL_CODEGEN", {})  # from 2.11 on
 
 process.offer("step", step.step)
 
@@ -56,7 +53,7 @@ def wrap_codegen(original: Callable[..., None]) -> Callable[..., None]:
         kernel = self.python_kernel_name or ""
         if not isinstance(way, LongWay) and not variables.may_have(wrapper, kernel):
             way = LongWay.WRAPPER
-        elif kernel in _CUSTOM_CODEGEN:
+        elif variables.has_custom_codegen(kernel):
             way = LongWay.CUSTOM_CODEGEN
         if not isinstance(way, LongWay):
             self.python_kernel_name = variables.short(wrapper, kernel, way)

@@ -234,12 +234,21 @@ def _cells(function: Any) -> dict[str, Any]:
 
 
 _OVERLOAD_CALL = _ops.OpOverload.__call__
+_CALLS_ONLY_OP = _OVERLOAD_CALL.__code__.co_names == ("_op",)
 _IS_TORCHS = _OVERLOAD_CALL.__code__.co_filename == _ops.__file__
 
 
 def overloads_are_untouched() -> bool:
     """Whether a call of an overload is torch's own, with nobody's instrumentation around it."""
     return _IS_TORCHS and _ops.OpOverload.__call__ is _OVERLOAD_CALL
+
+
+def calls_only_its_op(op: Any) -> bool:
+    """Whether a call of the overload is a call of ``op._op``, the function in C++, and nothing more.
+
+    So up to torch 2.14; not of an op of script objects, nor where somebody has instrumented the class.
+    """
+    return _CALLS_ONLY_OP and type(op) is _ops.OpOverload and overloads_are_untouched()
 
 
 def _is_untouched(op: Any) -> bool:

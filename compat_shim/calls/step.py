@@ -14,17 +14,15 @@ import torch
 import torch.autograd.profiler as profiler
 from torch import _C
 from torch._C._dynamo.eval_frame import set_eval_frame
-from torch._ops import OpOverload
 
 from compat_shim import process
 from compat_shim.calls import execution_trace, known, plain, short_call, thread_state
 from compat_shim.calls.long_way import LongWay
-from compat_shim.calls.python_kernel import overloads_are_untouched
+from compat_shim.calls.python_kernel import calls_only_its_op, overloads_are_untouched
 
 _is_grad_enabled, _profiler_enabled = torch.is_grad_enabled, _C._autograd._profiler_enabled
 
 Call = Callable[..., Any]
-_CALLS_ONLY_OP = OpOverload.__call__.__code__.co_names == ("_op",)
 
 
 def step(*inputs: Any) -> Callable[..., Call]:
@@ -64,8 +62,7 @@ def _dynamo_looks_at_frames() -> bool:
 
 
 def _long_way(op: Any, device: str, signature: int = 0, unsure: bool = False) -> Call:
-    # The overload's own frame does nothing else, up to torch 2.14, unless somebody has instrumented its class.
-    return op._op if _CALLS_ONLY_OP and type(op) is OpOverload and overloads_are_untouched() else op  # type: ignore[no-any-return]
+    return op._op if calls_only_its_op(op) else op  # type: ignore[no-any-return]
 
 
 class _Step:

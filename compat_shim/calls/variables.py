@@ -10,7 +10,7 @@ import re
 from typing import Any
 
 import torch
-from torch._inductor.codegen.wrapper import PythonWrapperCodegen
+from torch._inductor.codegen import wrapper as wrapper_module
 from torch._inductor.virtualized import V
 
 from compat_shim import process
@@ -29,7 +29,12 @@ def may_have(wrapper: Any, kernel: str) -> bool:
 
     A subclass may write no Python, and the function of a partition is opened only after its calls on some releases.
     """
-    return type(wrapper) is PythonWrapperCodegen and kernel.startswith("torch.ops.")
+    return type(wrapper) is wrapper_module.PythonWrapperCodegen and kernel.startswith("torch.ops.")
+
+
+def has_custom_codegen(kernel: str) -> bool:
+    """Whether a custom wrapper codegen is registered for what the code calls by that name (torch 2.11 on)."""
+    return kernel in getattr(wrapper_module, "CUSTOM_EXTERN_KERNEL_CODEGEN", ())
 
 
 def _indent(wrapper: Any) -> int:

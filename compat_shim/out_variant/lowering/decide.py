@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from compat_shim.calls import variables
 from compat_shim.out_variant import kernels
 from compat_shim.out_variant.lowering import cache_key, releases
 from compat_shim.out_variant.lowering.overlap import may_overlap
@@ -64,7 +65,7 @@ def before_fake(pair: Pair, device: torch.device | None) -> Decline | None:
     refuses = releases.wrapper_refuses(device, pair.out)
     if refuses is not None:
         return Decline.CPP_WRAPPER if refuses == "cpp" else Decline.FX_WRAPPER
-    if releases.has_custom_codegen(pair.functional):
+    if variables.has_custom_codegen(releases.kernel_name(pair.functional)):
         return Decline.CUSTOM_CODEGEN
     if releases.wants_stricter_strides(pair.functional, pair.out):
         return Decline.STRIDES

@@ -102,12 +102,6 @@ def has_symbols(layout: ir.Layout) -> bool:
     return any(getattr(length, "free_symbols", None) for length in (*layout.size, *layout.stride))
 
 
-def has_custom_codegen(op: Any) -> bool:
-    """Whether a custom wrapper codegen is registered for ``op`` (torch 2.11 on)."""
-    table: dict[str, Any] = getattr(wrapper_module, "CUSTOM_EXTERN_KERNEL_CODEGEN", {})
-    return kernel_name(op) in table
-
-
 def kernel_name(op: Any) -> str:
     """How generated Python code names an overload, for example ``torch.ops.ns.op.out``."""
     return names.source(op.name())
@@ -134,15 +128,6 @@ def _default_strictness() -> int:
     name = "custom_op_default_layout_constraint"  # moved in 2.8
     default = getattr(functorch_config, name, None) or getattr(config, name, "needs_fixed_stride_order")
     return kernels.STRIDE_TAGS.index(default)
-
-
-def calls_only_its_op(op: Any) -> bool:
-    """Whether a call of the overload is a call of ``op._op``, the function in C++, and nothing more.
-
-    Not so for an op of script objects, nor where somebody has instrumented the class.
-    """
-    code = getattr(type(op).__call__, "__code__", None)
-    return code is not None and code.co_names == ("_op",)
 
 
 def wrapper_refuses(device: torch.device | None, out: Any) -> str | None:

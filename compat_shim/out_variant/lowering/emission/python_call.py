@@ -14,7 +14,7 @@ from torch._inductor import config
 from torch._inductor.virtualized import V
 
 from compat_shim import process
-from compat_shim.calls import long_way, variables, ways
+from compat_shim.calls import long_way, python_kernel, variables, ways
 from compat_shim.calls.long_way import LongWay
 from compat_shim.out_variant import names
 from compat_shim.out_variant.lowering import releases
@@ -92,7 +92,7 @@ def _name(wrapper: Any, node: Any) -> str:
         return variables.short(wrapper, kernel, way)
     if way is LongWay.WRAPPER or calls < _OFTEN:
         return kernel
-    value = f"{kernel}._op" if releases.calls_only_its_op(out) else kernel
+    value = f"{kernel}._op" if python_kernel.calls_only_its_op(out) else kernel
     return variables.variable(wrapper, kernel, value)
 
 
