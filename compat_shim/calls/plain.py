@@ -10,7 +10,7 @@ import torch
 from torch import _C
 
 _dispatch_keys = _C._dispatch_keys
-_keys: dict[str, frozenset[int]] = {"meta": frozenset()}
+_keys: dict[tuple[str, bool], frozenset[int]] = {}
 _CLASSES = (torch.Tensor, torch.nn.Parameter)
 
 
@@ -28,17 +28,17 @@ def are_plain(*values: object) -> bool:
     return all(are_plain(*value) if isinstance(value, (list, tuple)) else is_plain(value) for value in values)
 
 
-def keys(device: str) -> frozenset[int]:
-    """The key sets of plain tensors on a type of device, as numbers."""
-    found = _keys.get(device)
+def keys(device: str, inference: bool = True) -> frozenset[int]:
+    """The key sets of plain tensors on a type of device, as numbers; with those of inference mode, or without."""
+    if device == "meta":
+        return frozenset()
+    found = _keys.get((device, inference))
     if found is None:
-        found = _keys[device] = _keys_of(device)
+        found = _keys[device, inference] = frozenset(_key_set(device, mode) for mode in {False, inference})
     return found
 
 
-def _keys_of(device: str) -> frozenset[int]:
-    found = []
-    for inference in (False, True):
-        with torch.inference_mode(inference):
-            found.append(_dispatch_keys(torch.empty(0, device=device)).raw_repr())
-    return frozenset(found)
+def _key_set(device: str, inference: bool) -> int:
+    with torch.inference_mode(inference):
+        found: int = _dispatch_keys(torch.empty(0, device=device)).raw_repr()
+    return found

@@ -74,17 +74,10 @@ def passes(schema: _C.FunctionSchema) -> Callable[[Any], bool]:
     return lambda result: type(result) is tuple and [*map(type, result)] == types
 
 
-_any_alias = getattr(_C, "_any_output_is_alias_to_input_or_output", None)  # from 2.8 on
-
-
-def share_storage(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-    """Whether tensors of a result share storage with each other or with an argument: ``custom_op`` refuses that."""
-    results = result if type(result) is tuple else (result,)
-    if _any_alias is not None:
-        return bool(_any_alias(args, kwargs, results))
+def _share_storage(args: tuple[Any, ...], kwargs: dict[str, Any], made: tuple[Any, ...]) -> bool:
     given = [_storage(tensor) for tensor in _tensors((*args, *kwargs.values()))]
-    made = [_storage(tensor) for tensor in _tensors(results)]
-    return len({*given, *made}) < len({*given}) + len(made)
+    storages = [_storage(tensor) for tensor in _tensors(made)]
+    return len({*given, *storages}) < len({*given}) + len(storages)
 
 
 def _storage(tensor: Tensor) -> int:
@@ -98,3 +91,10 @@ def _tensors(values: Iterable[Any]) -> Iterable[Tensor]:
             yield value
         elif isinstance(value, (list, tuple)):
             yield from _tensors(value)
+
+
+#: Whether tensors of a result (a tuple of results) share storage with each other or with an argument: ``custom_op``
+#: refuses that. It takes the arguments, those by name, and the results; torch has its own from 2.8 on.
+share_storage: Callable[[tuple[Any, ...], dict[str, Any], tuple[Any, ...]], bool] = getattr(
+    _C, "_any_output_is_alias_to_input_or_output", _share_storage
+)

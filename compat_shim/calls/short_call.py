@@ -39,12 +39,13 @@ def maker(
         "_judged": kernel.judged,
         "_passes": results.passes(schema),
         "_share_storage": results.share_storage,
+        "_is_alias_of": _C._is_alias_of,
         "_overridden": _C._has_torch_function_variadic,
         "_bump": _C._increment_version,
         "_bump_any": increment_version,
         "_all_pass_by": _all_pass_by,
         "_are_plain": plain.are_plain,
-        "_plain": plain.keys(device) | plain.keys("cpu") if unsure else frozenset(),
+        "_plain": plain.keys(device, inference) | plain.keys("cpu", inference) if unsure else frozenset(),
         "_keys": _C._dispatch_keys,
         "_Tensor": torch.Tensor,
         "_Parameter": torch.nn.Parameter,
@@ -53,7 +54,7 @@ def maker(
         "_len": len,
         **{f"_default_{one.name}": one.default for one in arguments},
     }
-    source = "\n".join(_source(kernel, arguments, len(schema.returns), inference, unsure))
+    source = "\n".join(_source(kernel, arguments, schema.returns, inference, unsure))
     exec(compile(source, f"<compat_shim: {schema.name}>", "exec"), scope)
     made: Callable[..., Call] = scope["_make"]
     return made
@@ -87,7 +88,9 @@ def _all_pass_by(*tensors: torch.Tensor | None) -> bool:
     return all(tensor is None or tensor.is_inference() for tensor in tensors)
 
 
-def _source(kernel: PythonKernel, arguments: list[_Argument], returns: int, inference: bool, unsure: bool) -> list[str]:
+def _source(
+    kernel: PythonKernel, arguments: list[_Argument], returns: list[Any], inference: bool, unsure: bool
+) -> list[str]:
     taken = [one.taken for one in arguments if not one.by_name]
     named = [one.taken for one in arguments if one.by_name]
     passed = ", ".join(one.passed for one in arguments)
@@ -114,7 +117,7 @@ def _source(kernel: PythonKernel, arguments: list[_Argument], returns: int, infe
         lines += [f"        with {guard}:", f"            _result = _function({passed})"]
     return [
         *lines,
-        f"        if {_may_be_returned(kernel, given, returns)}:",
+        f"        if {_may_be_returned(kernel, arguments, looked_at, returns)}:",
         "            return _result",
         f"        return _judged(_op, _result, {given})",
         "    return call",
@@ -128,8 +131,9 @@ def _reasons(
     reasons = [f"_overridden({', '.join(looked_at)})"]
     holding = [one for one in arguments if one.may_hold_tensors]
     first = next((one.name for one in arguments if one.is_tensor), None)
-    if kernel.definition is not None and not inference and first is not None:
+    if kernel.definition is not None and not inference and not unsure and first is not None:
         # Where all are tensors of inference mode, out of that mode, autograd's kernel is passed by as well.
+        # (Where each is looked at, such a tensor is not plain.)
         reasons.append(f"{first}.is_inference()")
     if unsure:
         others = [text for text, one in zip(looked_at, holding) if not one.is_tensor]
@@ -153,13 +157,21 @@ def _bumps(kernel: PythonKernel, arguments: list[_Argument]) -> list[str]:
     ]
 
 
-def _may_be_returned(kernel: PythonKernel, given: str, returns: int) -> str:
+def _may_be_returned(kernel: PythonKernel, arguments: list[_Argument], looked_at: list[str], returns: list[Any]) -> str:
     """Whether the dispatcher would return the very result, and ``custom_op`` has nothing against it."""
     if kernel.kind == "out":
         if len(kernel.outs) == 1:
             return f"_result is {kernel.outs[0]}"
         each = "".join(f" and _result[{place}] is {name}" for place, name in enumerate(kernel.outs))
         return f"_type(_result) is _tuple and _len(_result) == {len(kernel.outs)}{each}"
-    if returns == 0:
+    if not returns:
         return "_result is None"
-    return "_passes(_result)" + (f" and not _share_storage(_result, {given})" if kernel.definition is not None else "")
+    one_tensor = [str(one.real_type) for one in returns] == ["Tensor"]
+    passes = "_type(_result) is _Tensor" if one_tensor else "_passes(_result)"
+    if kernel.definition is None:
+        return passes
+    if one_tensor and [one.is_tensor for one in arguments if one.may_hold_tensors] == [True]:
+        return f"{passes} and not _is_alias_of({looked_at[0]}, _result)"  # half the price
+    given = "".join(f"{one}, " for one in looked_at)
+    made = "(_result,)" if len(returns) == 1 else "_result"
+    return f"{passes} and not _share_storage(({given}), {{}}, {made})"

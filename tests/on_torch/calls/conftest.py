@@ -9,7 +9,13 @@ import torch
 import torch._inductor.compile_fx  # the features that wait for Inductor are there from the start
 
 import compat_shim
+from support.cpp_compiler import trust_the_compiler
 from support.short_calls import Sides, set_calls
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_probes() -> None:
+    trust_the_compiler()
 
 
 @pytest.fixture(scope="module", autouse=True)

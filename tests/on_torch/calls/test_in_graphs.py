@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,6 @@ import compat_shim
 from compat_shim import process
 from compat_shim.calls import ways
 from support.checks import same
-from support.processes import finding_support
 from support.short_calls import Program, set_calls
 
 
@@ -156,49 +154,58 @@ def test_a_kernel_is_given_what_the_dispatcher_would_give_it(program: Program) -
 PROGRAM = """
 import json, os, sys
 import torch
-try:
-    import compat_shim
-except ImportError:
-    compat_shim = None
+import torch._inductor.compile_fx
 from torch._dynamo.utils import counters
-seen = []
-def kernel(x: torch.Tensor, s: float) -> torch.Tensor:
-    seen.append(sys._getframe(1).f_code.co_filename.startswith("<compat_shim"))
-    return x * s
-op = torch.library.custom_op("compat_shim_cached::f", kernel, mutates_args=())
-op.register_fake(lambda x, s: torch.empty_like(x))
-def graph(x):
-    return op(x, 2.0) + 1
-with torch.no_grad():
-    compiled = torch.compile(graph)
-    results = [compiled(torch.ones(3)).tolist() for _ in range(3)]
-hits = counters["inductor"]["fxgraph_cache_hit"] + counters["aot_autograd"]["autograd_cache_hit"]
-print(json.dumps({"results": results, "short": seen[-1], "hit": bool(hits)}))
+
+def process():
+    import compat_shim
+
+    seen = []
+
+    def kernel(x: torch.Tensor, s: float) -> torch.Tensor:
+        seen.append(sys._getframe(1).f_code.co_filename.startswith("<compat_shim"))
+        return x * s
+
+    op = torch.library.custom_op("compat_shim_cached::f", kernel, mutates_args=())
+    op.register_fake(lambda x, s: torch.empty_like(x))
+
+    def graph(x):
+        return op(op(x, 2.0), 1.5)  # no kernel of Inductor's, which would take the C++ compiler
+
+    with torch.no_grad():
+        compiled = torch.compile(graph)
+        results = [compiled(torch.ones(3)).tolist() for _ in range(3)]
+    hits = counters["inductor"]["fxgraph_cache_hit"] + counters["aot_autograd"]["autograd_cache_hit"]
+    print(json.dumps({"results": results, "short": seen[-1], "hit": bool(hits)}), flush=True)
+
+# Each in a fork of an interpreter that has imported the compiler without the shim.
+for environment in json.loads(sys.argv[1]):
+    if (child := os.fork()) == 0:
+        os.environ.update(environment)
+        process()
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0, environment
 """
 
 
 @pytest.mark.processes
-def test_code_from_the_cache_of_another_process(tmp_path: Path) -> None:
-    def run(**environment: str) -> dict[str, Any]:
-        done = subprocess.run(
-            [sys.executable, "-W", "ignore", "-c", PROGRAM],
-            env={
-                **finding_support(TORCHINDUCTOR_CACHE_DIR=str(tmp_path), TORCHINDUCTOR_FX_GRAPH_CACHE="1"),
-                **environment,
-            },
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
-        assert done.returncode == 0, done.stderr
-        found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-        assert found["results"] == [[3, 3, 3]] * 3
-        return found
+def test_code_from_the_cache_of_another_process(tmp_path: Path, run_python: Callable[..., Any]) -> None:
+    processes = (
+        {"COMPAT_SHIM_CALLS": "all"},
+        {"COMPAT_SHIM_CALLS": "all"},
+        {"COMPAT_SHIM": "off"},
+        {"COMPAT_SHIM_CALLS": "pairs"},
+    )
+    cache = {"TORCHINDUCTOR_CACHE_DIR": str(tmp_path), "TORCHINDUCTOR_FX_GRAPH_CACHE": "1", "CUDA_VISIBLE_DEVICES": ""}
 
-    assert run(COMPAT_SHIM_CALLS="all") == {"results": [[3, 3, 3]] * 3, "short": True, "hit": False}
-    assert run(COMPAT_SHIM_CALLS="all") == {"results": [[3, 3, 3]] * 3, "short": True, "hit": True}
-    assert not run(COMPAT_SHIM="off")["short"]
-    assert not run(COMPAT_SHIM_CALLS="pairs")["short"]
+    said = run_python(PROGRAM, json.dumps(processes), env=cache).stdout
+
+    first, again, off, pairs = (json.loads(line) for line in said.splitlines() if line.startswith("{"))
+    assert all(one["results"] == [[3, 3, 3]] * 3 for one in (first, again, off, pairs))
+    assert (first["short"], first["hit"]) == (True, False)
+    assert (again["short"], again["hit"]) == (True, True)
+    assert not off["short"]
+    assert not pairs["short"]
 
 
 def test_saved_code_runs_without_the_package(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:

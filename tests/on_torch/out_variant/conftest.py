@@ -3,9 +3,10 @@
 import pytest
 
 import compat_shim  # noqa: F401
-from support.instruction_sets import trust_the_compiler
+from support.cpp_compiler import compile_no_headers, trust_the_compiler
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _no_probes() -> None:
+def _quick_compiles() -> None:
     trust_the_compiler()
+    compile_no_headers()

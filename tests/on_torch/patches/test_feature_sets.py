@@ -25,7 +25,7 @@ import compat_shim
 from compat_shim.env import FEATURE_IDS
 from compat_shim.patches import FEATURES
 from compat_shim.patching.engine import brought
-from support.instruction_sets import trust_the_compiler
+from support.cpp_compiler import trust_the_compiler
 from support.processes import finding_support
 
 

@@ -27,7 +27,7 @@ from torch._functorch import config as functorch_config
 from torch._inductor import codecache, config
 from torch._inductor.graph import GraphLowering
 
-from support.instruction_sets import trust_the_compiler
+from support.cpp_compiler import trust_the_compiler
 from support.no_harm.functions import DYNAMIC, OTHERS, POINTWISE, TWO, custom_ops
 from support.no_harm.models import CONTROL_FLOW, MODELS
 

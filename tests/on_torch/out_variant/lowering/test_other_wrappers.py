@@ -118,7 +118,7 @@ def package(graph: Callable[..., Any], inputs: list[torch.Tensor], path: Path) -
 LOAD = """
 import sys, torch
 import torch._inductor.codecache  # 2.10 forgets to
-from support.instruction_sets import trust_the_compiler
+from support.cpp_compiler import trust_the_compiler
 trust_the_compiler()
 library = torch.library.Library("compat_shim_aoti", "DEF")
 library.define("f(Tensor x, float s=2.0) -> Tensor")
