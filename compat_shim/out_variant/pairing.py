@@ -70,7 +70,7 @@ def find_pair(op: OpOverload) -> Pair | None:
     # torch.ops drops an op with any library that defined an overload of it, while a trace still meets the old object.
     if current is not None and current._schema == op._schema:
         op = current
-    registry.settle(op.name())
+    registry.settle_all_of(op._schema.name)
     state = (_state_of(op._schema.name), registry.state(op))
     known = _found.get(op)
     if known is not None and known[0] == state:
@@ -179,6 +179,7 @@ def family_of(
         taken: names of functional overloads that are not to be paired.
         mismatches: why two schemas do not fit; by default what keeps a call from being lowered.
     """
+    registry.settle_all_of(base)
     every = names.schemas_of(base)
     if outs is None:
         outs = [schema for schema in every if schema.is_mutable and marks.is_tagged_name(names.of_schema(schema))]

@@ -121,6 +121,13 @@ def settle(name: str) -> None:
         logger.warning("compat_shim: a registered pair is ignored: %s", error)
 
 
+def settle_all_of(base: str) -> None:
+    """Register the pairs that waited for overloads of an op: who is left in its family depends on them all."""
+    for name in list(_waiting):
+        if names.op_of(name) == base:
+            settle(name)
+
+
 def waiting(name: str | None = None) -> list[tuple[str, str]]:
     """The pairs, functional and out by name, that wait for an op: all, or that of the functional op called ``name``."""
     for functional in list(_waiting) if name is None else [name]:

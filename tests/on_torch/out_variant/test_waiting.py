@@ -107,3 +107,21 @@ def test_a_pair_that_is_only_early_is_no_warning(library: Any, caplog: pytest.Lo
     waiting.warn_once(f"{library.ns}::g")
     assert not waits_in(library.ns)
     assert not said(caplog)
+
+
+def test_who_is_left_in_a_family_does_not_depend_on_who_is_asked_first(library: Any) -> None:
+    name = f"{library.ns}::f"
+    for schema in ("f(Tensor x) -> Tensor", "f.other(Tensor x) -> Tensor"):
+        library.define(schema)
+    library.define("f.any_out(Tensor x, *, Tensor(a!) out) -> Tensor(a!)", tags=torch.Tag.out_variant)
+    compat_shim.register_out_variant(f"{name}.other", f"{name}.other_out")
+    assert pairing.find_pair_by_name(name) is None  # two that the tagged one fits
+
+    library.define("f.other_out(Tensor x, *, Tensor(a!) out) -> Tensor(a!)")
+
+    pair = pairing.find_pair_by_name(name)
+    assert pair is not None
+    assert (pair.out.name(), pair.source) == (f"{name}.any_out", "tag")
+    other = pairing.find_pair_by_name(f"{name}.other")
+    assert other is not None
+    assert other.out.name() == f"{name}.other_out"
