@@ -25,8 +25,9 @@ def maker(
 ) -> Callable[..., Call]:
     """What makes the function for a step.
 
-    It takes the overload, which is not kept, since it may leave before the kernel; the guard that the body runs under;
-    and the guard of a call that passes by ADInplaceOrView. The guards are None for a kernel of ``Library.impl``.
+    It takes the overload, which is not kept, since it may leave before the kernel; the guard that the body runs under,
+    as the functions that enter and leave it; and that of a call that passes by ADInplaceOrView. The guards are None for
+    a kernel of ``Library.impl``.
 
     Args:
         device: the type of the device that the kernel was found for.
@@ -105,16 +106,25 @@ def _source(
         f"        if {' or '.join(_reasons(kernel, arguments, looked_at, inference, unsure))}:",
         f"            return _op({passed})",
     ]
-    bumps, guard = _bumps(kernel, arguments), "_guard"
+    bumps = _bumps(kernel, arguments)
     if inference and kernel.mutated:
-        guard = "_below if _passes_by else _guard"
         lines.append(f"        _passes_by = _all_pass_by({', '.join(looked_at)})")
         bumps = [f"_passes_by or {line}" for line in bumps]
+        bumps.append("_enter, _exit = _below if _passes_by else _guard")
     lines += [f"        {line}" for line in bumps]
     if kernel.definition is None:
         lines.append(f"        _result = _function({passed})")
     else:
-        lines += [f"        with {guard}:", f"            _result = _function({passed})"]
+        if not (inference and kernel.mutated):
+            lines.insert(1, "    _enter, _exit = _guard")
+        # As `with` does, without its look-ups. (To leave a guard that was not entered does nothing.)
+        lines += [
+            "        try:",
+            "            _enter()",
+            f"            _result = _function({passed})",
+            "        finally:",
+            "            _exit(None, None, None)",
+        ]
     return [
         *lines,
         f"        if {_may_be_returned(kernel, arguments, looked_at, returns)}:",

@@ -88,8 +88,12 @@ class _Step:
         return _long_way(op, device) if guard is None or below is None else make(op, guard, below)
 
     def _guard(self, kind: str) -> Any:
-        """Excludes what ``custom_op`` excludes. It may be entered again, but by one thread and not within itself."""
+        """What enters and leaves a guard that excludes what ``custom_op`` excludes.
+
+        It may be entered again, but by one thread and not within itself.
+        """
         if kind not in self._guards:
             keys = thread_state.excluded_below(kind)
-            self._guards[kind] = None if keys is None else _C._ExcludeDispatchKeyGuard(keys)
+            guard: Any = None if keys is None else _C._ExcludeDispatchKeyGuard(keys)
+            self._guards[kind] = None if guard is None else (guard.__enter__, guard.__exit__)
         return self._guards[kind]
