@@ -82,6 +82,25 @@ _CALLS = Setting(
         "off": "every call goes through the dispatcher",
     },
 )
+_PAIR = Setting(
+    "COMPAT_SHIM_PAIR",
+    "",
+    "0.1",
+    {
+        "": "only the pairs that tags and the program make",
+        "<names>": "pair these, too, whenever their ops are loaded (comma-separated): `namespace`, `ns::op` or"
+        " `ns::op=ns::op_out`",
+    },
+)
+_IMPORT = Setting(
+    "COMPAT_SHIM_IMPORT",
+    "",
+    "0.1",
+    {
+        "": "nothing",
+        "<names>": "import these modules, or run these files, once torch has been imported (separated as in PATH)",
+    },
+)
 _ROUTE = Setting(
     "COMPAT_SHIM_ROUTE",
     "",
@@ -91,9 +110,9 @@ _ROUTE = Setting(
         "run": "set by `compat_shim run` for its command; `status` tells it",
     },
 )
-SETTINGS = (_MODE, _FEATURES, _LOG, _CHECK, _CALLS, _ROUTE)
+SETTINGS = (_MODE, _FEATURES, _LOG, _CHECK, _CALLS, _PAIR, _IMPORT, _ROUTE)
 
-MODE, FEATURES, LOG, CHECK, CALLS, ROUTE = NAMES = tuple(setting.name for setting in SETTINGS)
+MODE, FEATURES, LOG, CHECK, CALLS, PAIR, IMPORT, ROUTE = NAMES = tuple(setting.name for setting in SETTINGS)
 MODES, LOG_LEVELS, WHICH_CALLS = _MODE.words, _LOG.words, _CALLS.words
 
 
@@ -108,6 +127,8 @@ class Settings:
         problems: "tuple[str, ...]",
         check: bool = False,
         calls: str = "pairs",
+        pairs: "tuple[str, ...]" = (),
+        imports: "tuple[str, ...]" = (),
     ) -> None:
         self.mode = mode
         self.features = features
@@ -115,6 +136,8 @@ class Settings:
         self.problems = problems
         self.check = check
         self.calls = calls
+        self.pairs = pairs
+        self.imports = imports
 
 
 def read(environ: "os._Environ[str] | dict[str, str] | None" = None) -> Settings:
@@ -135,7 +158,9 @@ def read(environ: "os._Environ[str] | dict[str, str] | None" = None) -> Settings
 
     mode, log, check = word(_MODE), word(_LOG), word(_CHECK) == "1"
     calls = word(_CALLS)
-    return Settings(mode, _features(env.get(FEATURES, ""), problems), log, tuple(problems), check, calls)
+    features, pairs = _features(env.get(FEATURES, ""), problems), _pairs(env.get(PAIR, ""), problems)
+    imports = tuple(name for name in env.get(IMPORT, "").split(os.pathsep) if name)
+    return Settings(mode, features, log, tuple(problems), check, calls, pairs, imports)
 
 
 def started_by() -> str:
@@ -162,3 +187,26 @@ def _features(text: str, problems: "list[str]") -> "tuple[str, ...]":
             f" {', '.join(FEATURE_IDS)}; it is ignored"
         )
     return tuple(feature for feature in FEATURE_IDS if feature in words)
+
+
+def _pairs(text: str, problems: "list[str]") -> "tuple[str, ...]":
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    wrong = [word for word in words if not _is_pair(word)]
+    if wrong:
+        problems.append(
+            f"{PAIR} names {', '.join(map(repr, wrong))}, which is not a namespace, ns::op or ns::op=ns::op_out;"
+            " it is ignored"
+        )
+    return tuple(dict.fromkeys(word for word in words if word not in wrong))
+
+
+def _is_pair(word: str) -> bool:
+    functional, equals, out = (part.strip() for part in word.partition("="))
+    if equals:
+        return _is_op(functional) and _is_op(out)
+    return _is_op(functional) or functional.isidentifier()
+
+
+def _is_op(name: str) -> bool:
+    namespace, _, op = name.partition("::")
+    return namespace.isidentifier() and bool(op) and op.partition(".")[0].isidentifier()

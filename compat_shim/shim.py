@@ -48,6 +48,7 @@ class Shim:
                 self._start(route)
             elif self._hook is not None and _imported(sys.modules.get("torch")):
                 self._start_engine()  # torch came in a way that the hook did not see
+        self._load_user_code()
 
     def _start(self, route: str) -> None:
         self.settings = env.read()
@@ -91,6 +92,15 @@ class Shim:
         with self.lock:
             if self._hook is not None:  # not deactivated while torch was being imported
                 self._start_engine()
+        self._load_user_code()
+
+    def _load_user_code(self) -> None:
+        """What the user wants to run before the program. Outside of the lock: it may do anything."""
+        if self.settings.imports and self.engine is not None:
+            # Slow to import at start-up, and few processes come here.
+            from compat_shim.activation import user_code
+
+            user_code.load_all(self.settings, self.settings.imports)
 
     def _start_engine(self) -> None:
         """Hand over to the patch engine; nothing it raises reaches ``import torch`` unless strict."""

@@ -102,10 +102,26 @@ def _source(
     looked_at = [f"*({one.name} or ())" if one.is_list else one.name for one in arguments if one.may_hold_tensors]
     lines = [
         "def _make(_op, _guard, _below):",
+        "    _enter, _exit = _guard or (None, None)",
         f"    def call({', '.join([*taken, *(['*'] if named else []), *named])}):",
         f"        if {' or '.join(_reasons(kernel, arguments, looked_at, inference, unsure))}:",
         f"            return _op({passed})",
     ]
+    lines += _body(kernel, arguments, looked_at, f"_function({passed})", inference)
+    return [
+        *lines,
+        f"        if {_may_be_returned(kernel, arguments, looked_at, returns)}:",
+        "            return _result",
+        f"        return _judged(_op, _result, {given})",
+        "    return call",
+    ]
+
+
+def _body(
+    kernel: PythonKernel, arguments: list[_Argument], looked_at: list[str], called: str, inference: bool
+) -> list[str]:
+    """The call of the function in the state that ``custom_op`` gives it."""
+    lines = []
     bumps = _bumps(kernel, arguments)
     if inference and kernel.mutated:
         lines.append(f"        _passes_by = _all_pass_by({', '.join(looked_at)})")
@@ -113,24 +129,15 @@ def _source(
         bumps.append("_enter, _exit = _below if _passes_by else _guard")
     lines += [f"        {line}" for line in bumps]
     if kernel.definition is None:
-        lines.append(f"        _result = _function({passed})")
-    else:
-        if not (inference and kernel.mutated):
-            lines.insert(1, "    _enter, _exit = _guard")
-        # As `with` does, without its look-ups. (To leave a guard that was not entered does nothing.)
-        lines += [
-            "        try:",
-            "            _enter()",
-            f"            _result = _function({passed})",
-            "        finally:",
-            "            _exit(None, None, None)",
-        ]
+        return [*lines, f"        _result = {called}"]
     return [
         *lines,
-        f"        if {_may_be_returned(kernel, arguments, looked_at, returns)}:",
-        "            return _result",
-        f"        return _judged(_op, _result, {given})",
-        "    return call",
+        # As `with` does, without its look-ups. (To leave a guard that was not entered does nothing.)
+        "        try:",
+        "            _enter()",
+        f"            _result = {called}",
+        "        finally:",
+        "            _exit(None, None, None)",
     ]
 
 

@@ -10,6 +10,7 @@ import sys
 import traceback
 from typing import Any
 
+from compat_shim.activation import user_code
 from compat_shim.commands import import_option
 from compat_shim.commands.exit_codes import DONE, FOUND_WRONG, MISUSED
 
@@ -38,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
     if (options.op is None) == (options.script is None):
         options.parser.error("either a SCRIPT or --op, and not both")
     for name in options.imports:
-        import_option.load(name)
+        user_code.load(name)
     return _op(options) if options.op is not None else _script(options)
 
 

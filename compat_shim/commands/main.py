@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from compat_shim.commands import demo, disable, enable, enabled, explain, run, status
+from compat_shim.commands import demo, disable, enable, enabled, explain, pairs, run, status
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -27,6 +27,6 @@ def _parser() -> argparse.ArgumentParser:
         description="PyTorch 2.12's out-variant lowering for custom ops, on the torch that a project is pinned to.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in (status, explain, run, enable, disable, enabled, demo):
+    for command in (status, explain, pairs, run, enable, disable, enabled, demo):
         command.add_to(commands)
     return parser

@@ -8,7 +8,8 @@ import sys
 from typing import Any
 
 from compat_shim import env
-from compat_shim.activation import launch, zipped
+from compat_shim.activation import launch, user_code, zipped
+from compat_shim.commands import import_option
 from compat_shim.commands.exit_codes import CANNOT_EXECUTE, MISUSED, NOT_FOUND
 
 
@@ -26,6 +27,13 @@ def add_to(commands: Any) -> None:
     parser.add_argument("--features", metavar="IDS", help=f"{env.FEATURES} for the command")
     parser.add_argument("--log", choices=env.LOG_LEVELS, help=f"{env.LOG} for the command")
     parser.add_argument("--calls", choices=env.WHICH_CALLS, help=f"{env.CALLS} for the command")
+    parser.add_argument(
+        "--pair",
+        action="append",
+        metavar="NAMES",
+        help=f"{env.PAIR} for the command: namespaces, ns::op or ns::op=ns::op_out, comma-separated (may be repeated)",
+    )
+    import_option.add_to(parser, ", in every Python of the command once it has imported torch")
     parser.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND", help="the command and its arguments")
     parser.set_defaults(run=run, parser=parser)
 
@@ -40,8 +48,13 @@ def run(options: argparse.Namespace) -> int:
         env.FEATURES: options.features,
         env.LOG: options.log,
         env.CALLS: options.calls,
+        env.PAIR: ",".join(options.pair) if options.pair else None,
+        env.IMPORT: os.pathsep.join(map(_found_from_anywhere, options.imports)) or None,
     }
     settings = {name: value for name, value in given.items() if value is not None}
+    missing = [name for name in options.imports if user_code.is_file(name) and not os.path.isfile(name)]
+    if missing:
+        return _refuse(f"--import: there is no file {', '.join(missing)}")
     problems = env.read({**os.environ, **settings}).problems
     nowhere = zipped()
     if nowhere:
@@ -59,6 +72,10 @@ def run(options: argparse.Namespace) -> int:
         _say(f"{words[0]}: {error.strerror}")
         return NOT_FOUND if isinstance(error, (FileNotFoundError, NotADirectoryError)) else CANNOT_EXECUTE
     raise AssertionError("exec returned")
+
+
+def _found_from_anywhere(name: str) -> str:
+    return os.path.abspath(name) if user_code.is_file(name) else name
 
 
 def _refuse(why: str) -> int:

@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 from compat_shim import process
+from compat_shim.activation import user_code
 from compat_shim.commands import import_option
 from compat_shim.commands.exit_codes import DONE, FOUND_WRONG
 from compat_shim.patching.errors import ShimError
@@ -44,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
         import torch  # noqa: F401
 
         for name in options.imports:
-            import_option.load(name)
+            user_code.load(name)
         if owner.engine is not None:
             owner.engine.import_all()
     except ImportError as error:

@@ -152,6 +152,20 @@ def manual(op: OpOverload) -> tuple[OpOverload, tuple[str, ...], str] | None:
     return out, out_names, source
 
 
+def by_name(functional: str) -> str | None:
+    """The name of the out variant that a functional op of this name is or will be paired with by hand."""
+    if functional in _waiting:
+        return _waiting[functional][0]
+    op = names.find(functional)
+    found = None if op is None else manual(op)
+    return None if found is None or found[2] != "registered" else found[0].name()
+
+
+def changes() -> int:
+    """A number that is another one once a pair was registered, or one has gone."""
+    return _changes[0]
+
+
 def state(op: OpOverload) -> tuple[object, ...]:
     """What the answers here for ``op``, and for who is left in its family, were made from."""
     native = native_manual(op)

@@ -7,11 +7,13 @@ import sys
 from types import FunctionType
 from typing import TYPE_CHECKING
 
+from compat_shim import process
 from compat_shim.patches import FEATURES
 from compat_shim.patching import fingerprint
 
 if TYPE_CHECKING:
     from compat_shim.out_variant.waiting import Waiting
+    from compat_shim.out_variant.wanted import Wanted
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,8 +52,9 @@ def pairs() -> tuple[tuple[PairStatus, ...], tuple[CandidateStatus, ...]]:
     if not hasattr(sys.modules.get("torch"), "_C"):
         return (), ()
     # Imports torch, which is there by now.
-    from compat_shim.out_variant import lookalikes, pairing
+    from compat_shim.out_variant import lookalikes, pairing, wanted
 
+    wanted.pair(tell=False)  # as the next compile will
     return (
         tuple(
             PairStatus(pair.functional.name(), pair.out.name(), pair.source, lookalikes.limits(pair))
@@ -59,6 +62,22 @@ def pairs() -> tuple[tuple[PairStatus, ...], tuple[CandidateStatus, ...]]:
         ),
         tuple(CandidateStatus(name, loose.op, loose.reasons) for name, loose in lookalikes.not_taken()),
     )
+
+
+def wanted() -> tuple[Wanted, ...]:
+    """What has come of the pairs that ``COMPAT_SHIM_PAIR`` asks for; nothing before torch is there."""
+    if not process.settings().pairs or not hasattr(sys.modules.get("torch"), "_C"):
+        return ()
+    # Imports torch, which is there by now.
+    from compat_shim.out_variant.wanted import wanted
+
+    return wanted()
+
+
+def user_code() -> tuple[str, ...]:
+    """What ``COMPAT_SHIM_IMPORT`` names and could not be loaded."""
+    loaded = sys.modules.get("compat_shim.activation.user_code")
+    return () if loaded is None else tuple(loaded.problems())
 
 
 def waiting() -> tuple[Waiting, ...]:

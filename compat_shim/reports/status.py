@@ -17,6 +17,7 @@ from compat_shim.reports import facts
 
 if TYPE_CHECKING:
     from compat_shim.out_variant.waiting import Waiting
+    from compat_shim.out_variant.wanted import Wanted
     from compat_shim.patching.plan import Plan
     from compat_shim.shim import Shim
 
@@ -76,6 +77,7 @@ class Status:
         cache_salt: the shim's part of the cache keys, once the lowering is applied.
         pairs, candidates: the pairs of the process, and the tagged overloads that are in none (none
             of either before torch is imported).
+        wanted: what has come of each word of ``COMPAT_SHIM_PAIR``.
         waiting: the pairs registered by name of which an op does not exist (yet).
         foreign: what others have put at the functions that the patches replace or rely on.
     """
@@ -98,6 +100,7 @@ class Status:
     cache_salt: str | None
     pairs: tuple[facts.PairStatus, ...]
     candidates: tuple[facts.CandidateStatus, ...]
+    wanted: tuple[Wanted, ...]
     waiting: tuple[Waiting, ...]
     foreign: tuple[facts.ForeignStatus, ...]
 
@@ -144,11 +147,12 @@ def make_status(shim: Shim) -> Status:
         release=next((plan.release for plan in plans.values() if plan.release), None),
         python=platform.python_version(),
         python_path=sys.executable,
-        problems=(*shim.settings.problems, *([other] if other else [])),
+        problems=(*shim.settings.problems, *([other] if other else []), *facts.user_code()),
         features=tuple(_feature(feature, plans.get(feature.id), shim.active) for feature in FEATURES),
         cache_salt=facts.cache_salt(),
         pairs=pairs,
         candidates=candidates,
+        wanted=facts.wanted() if there else (),
         waiting=facts.waiting(),
         foreign=facts.foreign_patches(),
     )
@@ -221,6 +225,8 @@ def _op_lines(status: Status) -> list[str]:
         lines += [row, *(f"      {limit}" for limit in pair.limits)]
     if not status.pairs:
         lines.append("  none in this process")
+    if status.wanted:
+        lines += ["", f"asked for by {env.PAIR}", *(f"  {found}" for found in status.wanted)]
     if status.candidates:
         lines += ["", "tagged, but in no pair"]
     for loose in status.candidates:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -117,3 +118,25 @@ def test_the_docs_have_every_variable_and_value() -> None:
 
 def test_every_default_is_one_of_the_values() -> None:
     assert [setting.name for setting in env.SETTINGS if setting.default not in setting.values] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "expected", "wrong"),
+    [
+        ("", (), ""),
+        (" a , b::op,,b::op.x ,a", ("a", "b::op", "b::op.x"), ""),
+        ("a::f=b::f_out,a::f.x = a::f.x_out", ("a::f=b::f_out", "a::f.x = a::f.x_out"), ""),
+        ("a,b::,::c,d:e,f=g,h::i=j,k-l", ("a",), "'b::', '::c', 'd:e', 'f=g', 'h::i=j', 'k-l'"),
+    ],
+)
+def test_pairs_are_namespaces_ops_and_pairs_of_ops(text: str, expected: tuple[str, ...], wrong: str) -> None:
+    settings = env.read({"COMPAT_SHIM_PAIR": text})
+    assert settings.pairs == expected
+    assert [f"names {wrong}, which is not a namespace" in problem for problem in settings.problems] == [True] * bool(
+        wrong
+    )
+
+
+def test_imports_are_separated_as_in_path() -> None:
+    assert env.read({"COMPAT_SHIM_IMPORT": f"a.b{os.pathsep}{os.pathsep}/c/d.py"}).imports == ("a.b", "/c/d.py")
+    assert env.read({}).imports == ()

@@ -90,3 +90,29 @@ def test_a_shim_that_cannot_start_leaves_torch_as_it_is_with_one_warning(torch: 
     assert done.stdout.strip() == "['FallbackKernel', 1]"
     (line,) = warnings(done.stderr)
     assert "the shim could not start" in line
+
+
+def test_user_code_is_loaded_once_as_soon_as_torch_is_there(torch: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "mine.py"
+    mine.write_text("import sys; print('mine', hasattr(sys.modules['torch'], 'Tag'), __name__ == '__main__')\n")
+    done = run(
+        "import small_features, compat_shim; print('before'); import torch; print('after')\n"
+        "compat_shim.deactivate(); compat_shim.activate()",
+        torch,
+        COMPAT_SHIM_IMPORT=str(mine),
+    )
+    assert done.stdout.splitlines() == ["before", "mine True False", "after"]
+    assert done.stderr == ""
+
+
+def test_user_code_that_fails_is_one_warning_and_an_error_if_strict(torch: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "mine.py"
+    mine.write_text("raise ValueError('wrong')\n")
+    code = "import small_features, compat_shim, torch; print(compat_shim.status().problems)"
+    done = run(code, torch, COMPAT_SHIM_IMPORT=str(mine))
+    (line,) = warnings(done.stderr)
+    assert f"COMPAT_SHIM_IMPORT: {mine} could not be loaded: ValueError: wrong" in line
+    assert "ValueError: wrong" in done.stdout
+    strict = python("-c", code, torch=torch, COMPAT_SHIM_IMPORT=str(mine), COMPAT_SHIM="strict")
+    assert strict.returncode == 1
+    assert "ValueError: wrong" in strict.stderr

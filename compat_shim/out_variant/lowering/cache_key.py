@@ -24,7 +24,7 @@ import torch
 from compat_shim import process
 from compat_shim._version import VERSION
 from compat_shim.calls import variables
-from compat_shim.out_variant import kernels, listing, names, pairing
+from compat_shim.out_variant import kernels, listing, names, pairing, wanted
 from compat_shim.patching.log import logger
 
 # Counts changes of the generated code that a change of the pairs or of VERSION does not show.
@@ -59,6 +59,7 @@ def wrap_hash_details(original: Callable[..., None]) -> Callable[..., None]:
 
     def init(self: Any, *args: Any, **kwargs: Any) -> None:
         original(self, *args, **kwargs)
+        wanted.pair()
         try:
             self.compat_shim = salt()
             _note()
@@ -78,14 +79,19 @@ def _note() -> None:
         vars(context)[_MADE] = True
 
 
+def was_made() -> bool:
+    """Whether a cache key of the compile that is running was made. None is where there are no caches."""
+    context = torch._guards.CompileContext.try_get()
+    return context is not None and _MADE in vars(context)
+
+
 def lacks(name: str) -> bool:
     """Whether a cache key of the compile that is running was made without this tagged overload.
 
     So for what C++ code has registered unseen, neither by an import nor a library loaded by ``torch.ops``,
     or since the key was made. Then the next key lists all ops.
     """
-    context = torch._guards.CompileContext.try_get()
-    if context is None or _MADE not in vars(context) or listing.knows(name):
+    if not was_made() or listing.knows(name):
         return False
     listing.outdate()
     return True

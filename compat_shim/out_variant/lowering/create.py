@@ -17,8 +17,8 @@ from torch._inductor import ir
 from torch._inductor.virtualized import V
 
 from compat_shim import process
-from compat_shim.out_variant import marks, pairing, waiting
-from compat_shim.out_variant.lowering import announce, decide, nodes, releases
+from compat_shim.out_variant import marks, pairing, waiting, wanted
+from compat_shim.out_variant.lowering import announce, cache_key, decide, nodes, releases
 from compat_shim.out_variant.lowering.stand_in import StandIn
 from compat_shim.patching.log import debug
 
@@ -115,6 +115,8 @@ def _once_a_graph(key: tuple[Any, ...], find: Callable[[], Any]) -> Any:
 
 
 def _find_pair(kernel: torch._ops.OpOverload) -> pairing.Pair | None:
+    if not cache_key.was_made():
+        wanted.pair()
     waiting.warn_once(kernel.name())
     return pairing.find_pair(kernel)
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import compat_shim
-from compat_shim.out_variant import namespace, pairing
+from compat_shim.out_variant import pairing, survey
 from support.libraries import ops
 
 
@@ -88,7 +88,7 @@ def test_every_namespace_that_torch_defines_is_refused(run_python: Any) -> None:
         "print(json.dumps(sorted({name.split('::')[0] for name in torch._C._dispatch_get_all_op_names()})))"
     )
     own = set(run_python(code, env={"COMPAT_SHIM": "off"}).json)
-    assert own - namespace.TORCH_NAMESPACES <= {"quantized_decomposed"}
+    assert own - survey.TORCH_NAMESPACES <= {"quantized_decomposed"}
 
 
 def test_a_namespace_without_ops_says_so() -> None:

@@ -103,7 +103,8 @@ def test_wrong_usage_is_2_and_shows_the_usage(tmp_path: Path, arguments: tuple[s
 COMMANDS = {
     "status": ("--json", "--releases", "--import"),
     "explain": ("--op", "--import", "--json", "SCRIPT", "ARGUMENT"),
-    "run": ("--mode", "--features", "--log", "--calls", "COMMAND"),
+    "pairs": ("NAMES", "--import", "--json"),
+    "run": ("--mode", "--features", "--log", "--calls", "--pair", "--import", "COMMAND"),
     "enable": ("--system",),
     "disable": (),
     "enabled": (),

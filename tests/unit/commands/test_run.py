@@ -137,6 +137,17 @@ def test_the_options_are_the_commands_settings() -> None:
     assert (done.stdout, done.stderr) == ("off tag debug\n", "")
 
 
+def test_pairs_and_imports_are_the_commands_too_and_files_are_found_from_anywhere(tmp_path: Path) -> None:
+    tmp_path.joinpath("mine.py").touch()
+    code = "import os; print(os.environ['COMPAT_SHIM_PAIR'], os.environ['COMPAT_SHIM_IMPORT'])"
+    words = ("--pair", "a,b::c", "--pair", "b::d=b::e", "--import", "mine.py", "--import", "some.module")
+    done = launch(*words, "--", sys.executable, "-c", code, cwd=tmp_path)
+    assert done.stdout == f"a,b::c,b::d=b::e {tmp_path.resolve() / 'mine.py'}{os.pathsep}some.module\n"
+    assert done.stderr == ""
+    missing = launch("--import", "no.py", "--", sys.executable, "-c", code, cwd=tmp_path)
+    assert (missing.returncode, missing.stderr) == (2, "compat-shim run: --import: there is no file no.py\n")
+
+
 def test_run_imports_no_torch(tmp_path: Path) -> None:
     broken = tmp_path / "torch"
     broken.mkdir()

@@ -1,0 +1,57 @@
+"""The user's own modules and files that register ops and pairs: ``--import`` and ``COMPAT_SHIM_IMPORT``."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import runpy
+import sys
+from collections.abc import Iterable
+
+from compat_shim import env, process
+from compat_shim.patching.log import warn
+
+# What has been loaded here → what was wrong with it, or nothing.
+_loaded: dict[str, str] = process.shared("loaded user code", dict)
+
+
+def is_file(name: str) -> bool:
+    """Whether a name stands for a Python file, not for a module."""
+    return name.endswith(".py") or os.path.sep in name
+
+
+def load(name: str) -> None:
+    """Import a module, or run a file as a module of another name than ``__main__``.
+
+    The file's folder is on ``sys.path`` while it runs, and the current folder while a module is imported.
+    """
+    folder = os.path.dirname(os.path.abspath(name)) if is_file(name) else os.getcwd()
+    sys.path.insert(0, folder)
+    try:
+        if is_file(name):
+            runpy.run_path(name, run_name="__compat_shim__")
+        else:
+            importlib.import_module(name)
+    finally:
+        if folder in sys.path:
+            sys.path.remove(folder)
+
+
+def load_all(settings: env.Settings, names: Iterable[str]) -> None:
+    """Load each, once a process. What fails is one warning, and no error unless strict."""
+    for name in names:
+        if name in _loaded:
+            continue
+        _loaded[name] = ""
+        try:
+            load(name)
+        except (Exception, SystemExit) as error:
+            _loaded[name] = f"{type(error).__name__}: {error}"
+            if settings.mode == "strict":
+                raise
+            warn(settings, f"{env.IMPORT}: {name} could not be loaded: {_loaded[name]}")
+
+
+def problems() -> tuple[str, ...]:
+    """What could not be loaded in this process, and why."""
+    return tuple(f"{env.IMPORT}: {name}: {why}" for name, why in _loaded.items() if why)

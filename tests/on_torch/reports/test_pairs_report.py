@@ -1,0 +1,68 @@
+"""``python -m compat_shim pairs``: what ``run --pair`` would pair, and what not and why."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch  # noqa: F401
+
+import compat_shim
+from compat_shim.commands.main import main
+from support.processes import SUPPORT
+
+NS = "compat_shim_world"
+
+
+@pytest.fixture(autouse=True)
+def _package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(SUPPORT / "programs"))
+
+
+def test_each_op_is_told_with_its_kernels_or_the_reason_and_nothing_is_paired(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["pairs", NS, "--import", "world"]) == 0
+    said = capsys.readouterr().out
+    for line in (
+        f"{NS}: 6 functional ops, 2 to pair, 0 paired already, 2 refused (torch ",
+        f"  pair      {NS}::scale => {NS}::scale_out\n              cpu: own\n",
+        f"  pair      {NS}::shift => {NS}::shift.out\n              cpu: own (it copies what the functional op's",
+        f"  refused   {NS}::inner => {NS}::inner.out\n              cpu: not lowered: the out variant has a composite",
+        f"  refused   {NS}::clip => {NS}::clip_out\n              input 'by' is named 'limit' in the out variant",
+        f"  in place  {NS}::half, {NS}::half_: writes to its input, no out variant\n",
+        f"to pair them: python -m compat_shim run --pair {NS} -- COMMAND\n",
+    ):
+        assert line in said
+    assert not [pair for pair in compat_shim.status().pairs if pair.functional.startswith(NS)]
+
+
+def test_json_has_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["pairs", "--json", f"{NS}::scale,{NS}::alone", "--import", "world"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["schema_version"], found["any"], found["flag"]) == (1, True, f"--pair {NS}::scale")
+    ((pair,), nothing) = (one["pairs"] for one in found["surveys"])
+    assert (pair["functional"], pair["out"], nothing) == (f"{NS}::scale", f"{NS}::scale_out", [])
+    assert {"device": "cpu", "kind": "own", "declined": "", "note": ""} in pair["kernels"]
+
+
+def test_where_nothing_pairs_the_exit_code_is_1(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["pairs", f"{NS}::inner", "--import", "world"]) == 1
+    assert "there is nothing to pair" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["compat_shim_wrld", "--import", "world"], f"did you mean {NS}? If not, load"),
+        ([f"{NS}::no_such_op", "--import", "world"], f"no loaded library defines {NS}::no_such_op"),
+        (["aten"], "holds torch's own ops"),
+        ([NS, "--import", "no_such_module"], "ModuleNotFoundError: No module named 'no_such_module'"),
+    ],
+)
+def test_where_nothing_can_be_said_the_exit_code_is_2(
+    words: list[str], why: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["pairs", *words]) == 2
+    said = capsys.readouterr()
+    assert (why in said.err, said.out) == (True, "")
