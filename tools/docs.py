@@ -20,6 +20,7 @@ sys.path.insert(0, str(ROOT))  # this checkout's package, installed or not
 
 from compat_shim import env  # noqa: E402
 from compat_shim.reports import release_table  # noqa: E402
+from packages import table  # noqa: E402
 
 
 def settings() -> str:
@@ -57,6 +58,8 @@ def _output(*arguments: str) -> str:
 PARTS: dict[str, tuple[str, Callable[[], str]]] = {
     "settings": ("docs/settings.md", settings),
     "releases": ("docs/releases.md", release_table.table),
+    "packages": ("docs/packages.md", table.packages),
+    "programs": ("docs/packages.md", table.programs),
 }
 RUN: dict[str, tuple[str, Callable[[], str]]] = {
     "explain": ("README.md", explained),
