@@ -74,6 +74,9 @@ class PairsReport:
         if self.flag:
             lines.append(f"to pair them: python -m compat_shim run {self.flag} -- COMMAND")
             lines.append(f"          or: {env.PAIR}={self.flag.partition(' ')[2]} in the environment of an active shim")
+            lines.append(
+                f"names prove nothing: run it once with {env.CHECK}=1, which compares the first calls' results"
+            )
         elif not self.any:
             lines.append("there is nothing to pair")
         return "\n".join(lines).rstrip()
