@@ -3,44 +3,54 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from packages.__main__ import PROGRAMS, RESULTS
-from packages.catalogue import PACKAGES
-from packages.table import results
 from support.processes import ROOT
 
-FILES = sorted(RESULTS.glob("*.json"))
+FILES = sorted(ROOT.glob("packages/results/*.json"))
+PROGRAMS = sorted(ROOT.glob("packages/programs/*.py"))
+
+
+@pytest.fixture
+def packages(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
+    """The modules, which the package's wheel does not hold."""
+    monkeypatch.syspath_prepend(ROOT)
+    from packages import catalogue, table
+
+    yield SimpleNamespace(all=catalogue.PACKAGES, results=table.results())
 
 
 @pytest.mark.parametrize("file", FILES, ids=[file.stem for file in FILES])
-def test_a_result_is_of_a_package_that_can_be_looked_at_again(file: object) -> None:
-    found = json.loads(file.read_text())  # type: ignore[attr-defined]
-    (package, *_) = [one for one in PACKAGES if one.requirement == found["requirement"]]
+def test_a_result_is_of_a_package_that_can_be_looked_at_again(file: Path, packages: SimpleNamespace) -> None:
+    found = json.loads(file.read_text())
+    (package, *_) = [one for one in packages.all if one.requirement == found["requirement"]]
     assert found["flags"] == list(package.flags)
-    assert {program["program"] for program in found.get("programs", ())} <= set(package.programs)
+    assert [program["program"] for program in found.get("programs", ())] == list(package.programs)
 
 
-def test_each_row_has_its_result() -> None:
+def test_each_row_has_its_result(packages: SimpleNamespace) -> None:
     page = (ROOT / "docs" / "packages.md").read_text(encoding="utf-8")
-    packages, programs = page.split("<!-- generated: packages -->")[1].split("<!-- generated: programs -->")
-    rows = [row for row in packages.splitlines() if row.startswith("| ")][2:]
+    have, gain = page.split("<!-- generated: packages -->")[1].split("<!-- generated: programs -->")
+    rows = [row for row in have.splitlines() if row.startswith("| ")][2:]
     assert [tuple(row.strip("| ").split(" | ")[:2]) for row in rows] == [
-        (found["requirement"].replace("==", " "), found["torch"]) for found in results()
+        (found["requirement"].replace("==", " "), found["torch"]) for found in packages.results
     ]
-    run = [program["program"] for found in results() for program in found.get("programs", ())]
-    assert [row.partition("[")[2].partition("]")[0] for row in programs.splitlines() if row.startswith("| [")] == [
+    run = [program["program"] for found in packages.results for program in found.get("programs", ())]
+    assert [row.partition("[")[2].partition("]")[0] for row in gain.splitlines() if row.startswith("| [")] == [
         program.removesuffix(".py") for program in run
     ]
 
 
-def test_a_program_s_results_are_those_of_stock_torch() -> None:
-    wrong = [one["program"] for found in results() for one in found.get("programs", ()) if not one.get("equal", True)]
-    assert wrong == []
+def test_the_results_of_a_program_are_those_of_stock_torch(packages: SimpleNamespace) -> None:
+    programs = [program for found in packages.results for program in found.get("programs", ())]
+    assert [one["program"] for one in programs if not one.get("equal", True)] == []
 
 
-def test_each_program_is_of_a_package_and_knows_nothing_of_the_shim() -> None:
-    used = {program for package in PACKAGES for program in package.programs}
-    assert {file.name for file in PROGRAMS.glob("*.py")} == used
-    assert [file.name for file in PROGRAMS.glob("*.py") if "compat_shim" in file.read_text()] == []
+def test_each_program_is_of_a_package_and_knows_nothing_of_the_shim(packages: SimpleNamespace) -> None:
+    used = {program for package in packages.all for program in package.programs}
+    assert {file.name for file in PROGRAMS} == used
+    assert [file.name for file in PROGRAMS if "compat_shim" in file.read_text()] == []
