@@ -59,9 +59,10 @@ def pair_namespace(namespace: str) -> NamespaceReport:
     """
     found = survey(namespace)
     register(found)
+    refused = survey(namespace).refused  # an op may be refused now because another one has its out variant
     already = tuple((functional, out) for functional, out, _ in found.already)
     limited = [(*pair, why) for pair in (*found.pairs, *already) for why in _limits(pair[0])]
-    return NamespaceReport(namespace, found.pairs, already, found.refused, found.overloads, tuple(limited))
+    return NamespaceReport(namespace, found.pairs, already, refused, found.overloads, tuple(limited))
 
 
 def register(found: Survey) -> None:
