@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,12 +15,12 @@ PROGRAMS = sorted(ROOT.glob("packages/programs/*.py"))
 
 
 @pytest.fixture
-def packages(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
+def packages(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """The modules, which the package's wheel does not hold."""
     monkeypatch.syspath_prepend(ROOT)
     from packages import catalogue, table
 
-    yield SimpleNamespace(all=catalogue.PACKAGES, results=table.results())
+    return SimpleNamespace(all=catalogue.PACKAGES, results=table.results())
 
 
 @pytest.mark.parametrize("file", FILES, ids=[file.stem for file in FILES])

@@ -57,6 +57,37 @@ def test_a_tangent_with_a_lazy_bit(which: str) -> None:
     assert not any(seen)
 
 
+def test_an_op_that_returns_a_tensor_of_inference_mode() -> None:
+    """The op that takes it next is called past autograd's kernel, and its body sees another state of the thread."""
+    seen: list[tuple[bool, int]] = []
+
+    def make(x: Tensor) -> Tensor:
+        with torch.inference_mode():
+            return x * 2
+
+    def take(x: Tensor) -> Tensor:
+        seen.append((x.is_inference(), torch._C._dispatch_tls_local_exclude_set().raw_repr()))
+        return x + 1
+
+    ops = [
+        torch.library.custom_op(f"compat_shim_inference::{kernel.__name__}", kernel, mutates_args=())
+        for kernel in (make, take)
+    ]
+    for op in ops:
+        op.register_fake(lambda x: torch.empty_like(x))
+    states = {}
+    with torch.no_grad():
+        for which in ("off", "all"):
+            set_calls(which)
+            torch._dynamo.reset()
+            compiled = torch.compile(lambda x: ops[1](ops[0](x)), fullgraph=True)
+            results = [compiled(torch.ones(2)).tolist() for _ in range(3)]
+            assert results == [[3.0, 3.0]] * 3
+            states[which] = seen[-1]
+    assert states["all"] == states["off"]
+    assert states["all"][0]
+
+
 def test_two_threads_observe_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(thread_state, "_excluded", {})
     found: list[Any] = []
