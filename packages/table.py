@@ -58,7 +58,7 @@ def programs() -> str:
                 _row(
                     link,
                     where,
-                    "; ".join(_calls(program["calls"])),
+                    "; ".join(_calls(program["calls"])) or "none: the package compiles its ops itself",
                     "stock's, to the bit" if program["equal"] else "**differ from stock's**",
                     f"{program['step ms']:.2f} ms",
                     f"{program['ratio']:.2f} ({low:.2f} to {high:.2f}; stock again {program['again']:.2f})",
