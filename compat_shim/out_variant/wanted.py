@@ -49,7 +49,11 @@ _state: list[object] = process.shared("wanted state", lambda: [None])
 
 def wanted() -> tuple[Wanted, ...]:
     """What has come of each word."""
-    return tuple(_found.get(word, Wanted(word)) for word in process.settings().pairs)
+    return tuple(_found.get(word, Wanted(word)) for word in _words())
+
+
+def _words() -> tuple[str, ...]:
+    return getattr(process.settings(), "pairs", ())  # an owner of an older version has none
 
 
 def pair(tell: bool = True) -> None:
@@ -58,7 +62,7 @@ def pair(tell: bool = True) -> None:
     Args:
         tell: warn of words of which nothing could be paired, each once.
     """
-    words = process.settings().pairs
+    words = _words()
     if not words:
         return
     try:

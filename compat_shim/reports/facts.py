@@ -7,7 +7,6 @@ import sys
 from types import FunctionType
 from typing import TYPE_CHECKING
 
-from compat_shim import process
 from compat_shim.patches import FEATURES
 from compat_shim.patching import fingerprint
 
@@ -66,7 +65,7 @@ def pairs() -> tuple[tuple[PairStatus, ...], tuple[CandidateStatus, ...]]:
 
 def wanted() -> tuple[Wanted, ...]:
     """What has come of the pairs that ``COMPAT_SHIM_PAIR`` asks for; nothing before torch is there."""
-    if not process.settings().pairs or not hasattr(sys.modules.get("torch"), "_C"):
+    if not hasattr(sys.modules.get("torch"), "_C"):
         return ()
     # Imports torch, which is there by now.
     from compat_shim.out_variant.wanted import wanted
