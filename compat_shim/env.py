@@ -191,7 +191,7 @@ def _features(text: str, problems: "list[str]") -> "tuple[str, ...]":
 
 def _pairs(text: str, problems: "list[str]") -> "tuple[str, ...]":
     words = [word.strip() for word in text.split(",") if word.strip()]
-    wrong = [word for word in words if not _is_pair(word)]
+    wrong = [word for word in words if not is_pair(word)]
     if wrong:
         problems.append(
             f"{PAIR} names {', '.join(map(repr, wrong))}, which is not a namespace, ns::op or ns::op=ns::op_out;"
@@ -200,7 +200,8 @@ def _pairs(text: str, problems: "list[str]") -> "tuple[str, ...]":
     return tuple(dict.fromkeys(word for word in words if word not in wrong))
 
 
-def _is_pair(word: str) -> bool:
+def is_pair(word: str) -> bool:
+    """Whether a word is a namespace, ``ns::op`` or ``ns::op=ns::op_out``."""
     functional, equals, out = (part.strip() for part in word.partition("="))
     if equals:
         return _is_op(functional) and _is_op(out)

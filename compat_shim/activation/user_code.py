@@ -23,10 +23,10 @@ def is_file(name: str) -> bool:
 def load(name: str) -> None:
     """Import a module, or run a file as a module of another name than ``__main__``.
 
-    The file's folder is on ``sys.path`` while it runs, and the current folder while a module is imported.
+    The file's folder is first on ``sys.path`` while it runs, and the current folder last while a module is imported.
     """
     folder = os.path.dirname(os.path.abspath(name)) if is_file(name) else os.getcwd()
-    sys.path.insert(0, folder)
+    sys.path.insert(0 if is_file(name) else len(sys.path), folder)
     try:
         if is_file(name):
             runpy.run_path(name, run_name="__compat_shim__")
@@ -42,7 +42,7 @@ def load_all(settings: env.Settings, names: Iterable[str]) -> None:
     for name in names:
         if name in _loaded:
             continue
-        _loaded[name] = ""
+        _loaded[name] = ""  # now: it may activate the shim
         try:
             load(name)
         except (Exception, SystemExit) as error:
@@ -50,6 +50,9 @@ def load_all(settings: env.Settings, names: Iterable[str]) -> None:
             if settings.mode == "strict":
                 raise
             warn(settings, f"{env.IMPORT}: {name} could not be loaded: {_loaded[name]}")
+        except BaseException:  # Ctrl-C
+            del _loaded[name]
+            raise
 
 
 def problems() -> tuple[str, ...]:

@@ -120,8 +120,8 @@ class PythonKernel:
             cells = {"self": stand_in, "device_type": self.device_type}
             closure = tuple(types.CellType(cells[name]) for name in code.co_freevars)
             result = types.FunctionType(code, self.kernel.__globals__, closure=closure)(*args, **kwargs)
-            if getattr(op, "_pyobj_dispatcher", None) is not None and len(op._schema.returns) > 1:
-                return result  # from 2.14 on several results pass between Python kernels as they are
+            if getattr(op, "_pyobj_dispatcher", None) is not None and len(op._schema.returns) != 1:
+                return result  # from 2.14 on several results, or none, pass between Python kernels as they are
             result = results.converted(op._schema, result)  # on its way to the kernel of autograd's key
         return results.converted(op._schema, result)
 

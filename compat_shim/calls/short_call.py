@@ -45,6 +45,8 @@ def maker(
         "_bump": _C._increment_version,
         "_bump_any": increment_version,
         "_all_pass_by": _all_pass_by,
+        "_any_of_inference": _any_of_inference,
+        "_strided": torch.strided,
         "_are_plain": plain.are_plain,
         "_plain": plain.keys(device, inference) | plain.keys("cpu", inference) if unsure else frozenset(),
         "_keys": _C._dispatch_keys,
@@ -87,6 +89,10 @@ class _Argument:
 
 def _all_pass_by(*tensors: torch.Tensor | None) -> bool:
     return all(tensor is None or tensor.is_inference() for tensor in tensors)
+
+
+def _any_of_inference(*tensors: torch.Tensor | None) -> bool:
+    return any(tensor is not None and tensor.is_inference() for tensor in tensors)
 
 
 def _source(
@@ -152,6 +158,8 @@ def _reasons(
         # Where all are tensors of inference mode, out of that mode, autograd's kernel is passed by as well.
         # (Where each is looked at, such a tensor is not plain.)
         reasons.append(f"{first}.is_inference()")
+    if kernel.definition is not None and not inference and first is None and looked_at:
+        reasons.append(f"_any_of_inference({', '.join(looked_at)})")
     if unsure:
         others = [text for text, one in zip(looked_at, holding) if not one.is_tensor]
         reasons += [f"not ({_is_plain(one.name)})" for one in holding if one.is_tensor]
@@ -188,7 +196,8 @@ def _may_be_returned(kernel: PythonKernel, arguments: list[_Argument], looked_at
     if kernel.definition is None:
         return passes
     if one_tensor and [one.is_tensor for one in arguments if one.may_hold_tensors] == [True]:
-        return f"{passes} and not _is_alias_of({looked_at[0]}, _result)"  # half the price
+        # Half the price; torch's own refuses what has no storage.
+        return f"{passes} and _result.layout is _strided and not _is_alias_of({looked_at[0]}, _result)"
     given = "".join(f"{one}, " for one in looked_at)
     made = "(_result,)" if len(returns) == 1 else "_result"
     return f"{passes} and not _share_storage(({given}), {{}}, {made})"

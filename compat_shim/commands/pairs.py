@@ -7,6 +7,7 @@ import json
 import sys
 from typing import Any
 
+from compat_shim import env
 from compat_shim.activation import user_code
 from compat_shim.commands import import_option
 from compat_shim.commands.exit_codes import DONE, FOUND_WRONG, MISUSED
@@ -31,7 +32,10 @@ def add_to(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print what would be paired; returns the exit code."""
-    words = [word for text in options.names for word in text.split(",") if word]
+    words = list(dict.fromkeys(word.strip() for text in options.names for word in text.split(",") if word.strip()))
+    wrong = [word for word in words if "=" in word or not env.is_pair(word)]
+    if wrong or not words:
+        return _refuse(f"{', '.join(map(repr, wrong)) or 'nothing'} is not a namespace or ns::op")
     for name in options.imports:
         try:
             user_code.load(name)

@@ -55,6 +55,8 @@ def run(options: argparse.Namespace) -> int:
     missing = [name for name in options.imports if user_code.is_file(name) and not os.path.isfile(name)]
     if missing:
         return _refuse(f"--import: there is no file {', '.join(missing)}")
+    if any(os.pathsep in _found_from_anywhere(name) for name in options.imports):
+        return _refuse(f"--import: a name or its folder has a {os.pathsep!r}, which separates several")
     problems = env.read({**os.environ, **settings}).problems
     nowhere = zipped()
     if nowhere:

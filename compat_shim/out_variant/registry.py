@@ -16,7 +16,7 @@ from torch._ops import OpOverload
 from compat_shim import process
 from compat_shim.out_variant import marks, names
 from compat_shim.out_variant import schema as schemas
-from compat_shim.patching.log import logger
+from compat_shim.patching.log import warn
 
 # functional → out, the names of its out arguments and the source. The ops are held weakly: the packets of
 # a library that goes away take their overloads along, and two of one packet hold each other by it.
@@ -118,7 +118,7 @@ def settle(name: str) -> None:
         _register(functional, out, outs)
     except ValueError as error:
         # In the midst of a compile, long after the call that made the mistake.
-        logger.warning("compat_shim: a registered pair is ignored: %s", error)
+        warn(process.settings(), f"a registered pair is ignored: {error}")
 
 
 def settle_all_of(base: str) -> None:

@@ -103,17 +103,20 @@ def survey(of: str) -> Survey:
     if base:
         bases = [one for one in bases if one == f"{namespace}::{base}"]
         every = [name for name in every if names.op_of(name) in bases]
+    if overload:
+        every = [name for name in every if name == names.name_of(of)]
     found = _Found()
     for one in bases:
         _look_at(one, found)
 
     def asked_for(row: tuple[str, ...]) -> bool:
-        return not overload or names.split(row[0])[2] == overload.removeprefix("default")
+        return not overload or row[0] in every
 
+    functional = [schema for one in bases for schema in names.schemas_of(one) if schemas.is_functional(schema)]
     return Survey(
         of,
         len(every),
-        sum(schemas.is_functional(schema) for one in bases for schema in names.schemas_of(one)),
+        sum(not overload or names.of_schema(schema) in every for schema in functional),
         tuple(filter(asked_for, found.pairs)),
         tuple(filter(asked_for, found.already)),
         tuple(filter(asked_for, found.refused)),

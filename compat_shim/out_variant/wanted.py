@@ -11,7 +11,8 @@ import dataclasses
 import torch
 
 from compat_shim import env, process
-from compat_shim.out_variant import names, namespace, registry
+from compat_shim.calls import kernel_record
+from compat_shim.out_variant import names, namespace, pairing, registry
 from compat_shim.out_variant import survey as surveys
 from compat_shim.patching.log import logger, warn
 
@@ -79,11 +80,25 @@ def _pair(words: tuple[str, ...]) -> None:
     spaces = tuple({f"{name.strip().partition('::')[0]}::" for word in words for name in word.split("=")})
     # The list of thousands takes two milliseconds: less than what a graph of one op takes to compile by a thousand.
     ops = frozenset(name for name in torch._C._dispatch_get_all_op_names() if name.startswith(spaces))
-    if (ops, registry.changes()) == _state[0]:
+    if _state[0] == _now(words, ops) and all(map(_is_there, _found.values())):
         return
+    _found.clear()
     for word in words:
         _found[word] = _by_names(word) if "=" in word else _by_survey(word)
-    _state[0] = (ops, registry.changes())
+    _state[0] = _now(words, ops)
+
+
+def _now(words: tuple[str, ...], ops: frozenset[str]) -> object:
+    """What an answer holds for. An op that a library defines anew has the same name, and its kernels are others."""
+    return words, ops, registry.changes(), kernel_record.registrations[0]
+
+
+def _is_there(found: Wanted) -> bool:
+    for functional, out in found.pairs:
+        pair = pairing.find_pair_by_name(functional)
+        if pair is None or pair.out.name() != out:
+            return False
+    return True
 
 
 def _by_survey(word: str) -> Wanted:

@@ -88,6 +88,88 @@ def test_an_op_that_returns_a_tensor_of_inference_mode() -> None:
     assert states["all"][0]
 
 
+def test_a_list_of_tensors_of_inference_mode() -> None:
+    """Such a call passes by autograd's kernel, out of that mode, and its body may use autograd."""
+
+    def kernel(xs: list[Tensor], n: int) -> Tensor:
+        with torch.enable_grad():
+            p = torch.ones(2, requires_grad=True)
+            (p * 2).sum().backward()  # raises where autograd's keys are excluded
+        return xs[0] + n
+
+    op = torch.library.custom_op(
+        "compat_shim_listed::f", kernel, mutates_args=(), schema="(Tensor[] xs, int n) -> Tensor"
+    )
+    op.register_fake(lambda xs, n: torch.empty_like(xs[0]))
+    with torch.inference_mode():
+        x = torch.zeros(2)
+    seen: dict[str, list[Any]] = {"off": [], "all": []}
+    with torch.no_grad():
+        for which, found in seen.items():
+            set_calls(which)
+            torch._dynamo.reset()
+            compiled = torch.compile(lambda x: [op([x], 1), op([x], 2)], fullgraph=True)
+            for _ in range(3):
+                try:
+                    found.append([one.tolist() for one in compiled(x)])
+                except RuntimeError as error:  # the first step of torch 2.15
+                    found.append(str(error).partition("\n")[0])
+    assert seen["all"] == seen["off"]
+    assert seen["all"][-1] == [[1.0, 1.0], [2.0, 2.0]]
+
+
+@pytest.mark.parametrize("returned", [3.0, (1,)])
+def test_a_mutable_op_that_returns_what_its_schema_does_not_say(returned: Any) -> None:
+    def kernel(x: Tensor, out: Tensor) -> Any:
+        out.add_(x)
+        return returned
+
+    op = torch.library.custom_op(
+        f"compat_shim_says_none::f{type(returned).__name__}",
+        kernel,
+        mutates_args=("out",),
+        schema="(Tensor x, Tensor(a!) out) -> ()",
+    )
+
+    def graph(x: Tensor) -> Tensor:
+        out = torch.zeros_like(x)
+        for _ in range(3):
+            op(x, out)
+        return out
+
+    found = []
+    with torch.no_grad():
+        for which in ("off", "all"):
+            set_calls(which)
+            torch._dynamo.reset()
+            compiled = torch.compile(graph, fullgraph=True)
+            steps = []
+            for _ in range(3):
+                try:
+                    steps.append(compiled(torch.ones(2)).tolist())
+                except RuntimeError as error:  # up to 2.13, and in the first step of 2.15
+                    steps.append([type(error), str(error).partition("\n")[0]])
+            found.append(steps)
+    assert found[0] == found[1]
+
+
+def test_a_result_without_storage_is_refused_as_by_torch() -> None:
+    op = torch.library.custom_op(
+        "compat_shim_sparse::f", lambda x: x.to_sparse(), mutates_args=(), schema="(Tensor x) -> Tensor"
+    )
+    op.register_fake(lambda x: torch.empty_like(x))
+    found = []
+    with torch.no_grad():
+        for which in ("off", "all"):
+            set_calls(which)
+            torch._dynamo.reset()
+            compiled = torch.compile(lambda x: op(op(x)), fullgraph=True)
+            with pytest.raises(Exception) as raised:  # noqa: PT011
+                compiled(torch.ones(2))
+            found.append((raised.type, str(raised.value).partition("\n")[0]))
+    assert found[0] == found[1]
+
+
 def test_two_threads_observe_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(thread_state, "_excluded", {})
     found: list[Any] = []

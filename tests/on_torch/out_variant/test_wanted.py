@@ -139,3 +139,36 @@ def test_an_error_of_ours_reaches_no_compile(
     monkeypatch.setattr(wanted, "_pair", fails)
     assert not calls_out(library)
     assert any("COMPAT_SHIM_PAIR could not be looked at" in text for text in said(caplog))
+
+
+def test_an_op_that_is_defined_anew_is_paired_anew(want: Callable[..., None]) -> None:
+    namespace = "compat_shim_wanted_anew"
+
+    def library(fits: bool) -> Any:
+        made = torch.library.Library(namespace, "FRAGMENT")
+        define(made)
+        if fits:
+            define_out(made)
+        else:
+            made.define("f_out(Tensor y, Tensor(a!) out) -> ()")
+        return made
+
+    want(namespace)
+    for fits in (True, True, False, True):
+        current = library(fits)
+        assert calls_out(current) is fits
+        assert (wanted.wanted()[0].problem == "") is fits
+        current._destroy()
+
+
+def test_other_words_are_looked_at_though_no_op_has_come(library: Any, want: Callable[..., None]) -> None:
+    for name in ("f", "g"):
+        define(library, name)
+        define_out(library, name)
+    want(f"{library.ns}::f")
+    wanted.pair()
+    want(f"{library.ns}::f", f"{library.ns}::g")
+    wanted.pair()
+    assert [found.pairs for found in wanted.wanted()] == [
+        ((f"{library.ns}::{name}", f"{library.ns}::{name}_out"),) for name in "fg"
+    ]

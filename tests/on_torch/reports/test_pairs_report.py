@@ -46,6 +46,14 @@ def test_json_has_the_same(capsys: pytest.CaptureFixture[str]) -> None:
     assert {"device": "cpu", "kind": "own", "declined": "", "note": ""} in pair["kernels"]
 
 
+def test_a_word_counts_once_and_spaces_do_not_matter(capsys: pytest.CaptureFixture[str]) -> None:
+    words = [f"{NS}::scale, {NS}::scale", f"{NS}::scale.default", "--import", "world"]
+    assert main(["pairs", *words]) == 0
+    said = capsys.readouterr().out
+    assert said.count(f"{NS}::scale: 1 functional op, 1 to pair") == 1
+    assert f"--pair {NS}::scale,{NS}::scale.default --" in said
+
+
 def test_where_nothing_pairs_the_exit_code_is_1(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["pairs", f"{NS}::inner", "--import", "world"]) == 1
     assert "there is nothing to pair" in capsys.readouterr().out
@@ -54,8 +62,12 @@ def test_where_nothing_pairs_the_exit_code_is_1(capsys: pytest.CaptureFixture[st
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        (["compat_shim_wrld", "--import", "world"], f"did you mean {NS}? If not, load"),
+        (["compat_shim_wrld", "--import", "world"], f"did you mean {NS}"),
         ([f"{NS}::no_such_op", "--import", "world"], f"no loaded library defines {NS}::no_such_op"),
+        ([f"{NS}::scale.no_such_overload", "--import", "world"], f"no loaded library defines {NS}::scale.no_such"),
+        ([f"{NS}::"], f"'{NS}::' is not a namespace or ns::op"),
+        ([f"{NS}::scale={NS}::scale_out"], "is not a namespace or ns::op"),
+        ([","], "nothing is not a namespace or ns::op"),
         (["aten"], "holds torch's own ops"),
         ([NS, "--import", "no_such_module"], "ModuleNotFoundError: No module named 'no_such_module'"),
     ],

@@ -146,6 +146,10 @@ def test_pairs_and_imports_are_the_commands_too_and_files_are_found_from_anywher
     assert done.stderr == ""
     missing = launch("--import", "no.py", "--", sys.executable, "-c", code, cwd=tmp_path)
     assert (missing.returncode, missing.stderr) == (2, "compat-shim run: --import: there is no file no.py\n")
+    two = tmp_path / f"a{os.pathsep}b.py"
+    two.touch()
+    refused = launch("--import", str(two), "--", sys.executable, "-c", code)
+    assert (refused.returncode, "which separates several" in refused.stderr) == (2, True)
 
 
 def test_run_imports_no_torch(tmp_path: Path) -> None:
