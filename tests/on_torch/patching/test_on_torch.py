@@ -204,6 +204,7 @@ def stock(once: Callable[[str, Callable[[], Any]], Any], run_python: Callable[..
     return once("stock", lambda: run_python(IMPORTS % "import torch", env={"COMPAT_SHIM": "off"}).json)
 
 
+@pytest.mark.processes
 def test_the_import_order_does_not_matter_and_no_module_of_the_compiler_is_imported(
     run_python: Callable[..., Any], stock: dict[str, Any]
 ) -> None:
@@ -218,6 +219,7 @@ def test_the_import_order_does_not_matter_and_no_module_of_the_compiler_is_impor
     assert set(stock["modules"]) <= set(before["modules"])
 
 
+@pytest.mark.processes
 def test_off_leaves_torch_as_it_is(run_python: Callable[..., Any], stock: dict[str, Any]) -> None:
     off = run_python(IMPORTS % "import compat_shim, torch", env={"COMPAT_SHIM": "off"}).json
 
