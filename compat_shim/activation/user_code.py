@@ -33,8 +33,7 @@ def load(name: str) -> None:
         else:
             importlib.import_module(name)
     finally:
-        if folder in sys.path:
-            sys.path.remove(folder)
+        sys.path[:] = [entry for entry in sys.path if entry is not folder]  # an equal one may have been there
 
 
 def load_all(settings: env.Settings, names: Iterable[str]) -> None:
