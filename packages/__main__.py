@@ -150,6 +150,8 @@ def _json(python: str, words: list[str]) -> Any:
         path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
         kept = {name: value for name, value in os.environ.items() if not name.startswith("COMPAT_SHIM")}
         env = {**kept, "PYTHONPATH": path, "TORCHINDUCTOR_CACHE_DIR": cache, "TORCHINDUCTOR_VEC_ISA_OK": "1"}
+        if "packages.wheel" in words:
+            env["TORCH_DEVICE_BACKEND_AUTOLOAD"] = "0"  # a backend that does not load here
         done = subprocess.run([python, *words], env=env, capture_output=True, text=True, timeout=1200)
     if done.returncode:
         raise subprocess.CalledProcessError(done.returncode, words, done.stdout, done.stderr)

@@ -21,7 +21,18 @@ from compat_shim.out_variant import families
 from compat_shim.out_variant import schema as schemas
 from packages.inspect_ops import kind
 
-_SCHEMA = re.compile(rb"[A-Za-z_][\w:]*(?:\.\w+)?\([ -~]*?\) ?-> ?[ -~]+")
+_SCHEMA = re.compile(rb"[A-Za-z_][\w:]*(?:\.\w+)?\([ -~]*\) ?-> ?[ -~]+")
+_LONGEST = 8000
+
+
+def _texts(data: bytes) -> Iterator[bytes]:
+    """The strings that have an arrow: what stands between zero bytes. (Libraries of kernels have gigabytes of text.)"""
+    place = data.find(b"->")
+    while place >= 0:
+        start, end = data.rfind(b"\0", max(0, place - _LONGEST), place), data.find(b"\0", place, place + _LONGEST)
+        if start >= 0 and end >= 0:
+            yield data[start + 1 : end]
+        place = data.find(b"->", max(end, place + 2))
 
 
 def found_in(distribution: str) -> Iterator[Any]:
@@ -30,7 +41,9 @@ def found_in(distribution: str) -> Iterator[Any]:
     for file in importlib.metadata.files(distribution) or ():
         if ".so" not in file.name:
             continue
-        for text in set(_SCHEMA.findall(file.locate().read_bytes())):  # type: ignore[attr-defined]
+        for text in set(_texts(file.locate().read_bytes())):  # type: ignore[attr-defined]
+            if _SCHEMA.fullmatch(text) is None:
+                continue
             try:
                 schema = torch._C.parse_schema(text.decode())
             except RuntimeError:

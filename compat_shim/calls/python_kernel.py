@@ -120,10 +120,19 @@ class PythonKernel:
             cells = {"self": stand_in, "device_type": self.device_type}
             closure = tuple(types.CellType(cells[name]) for name in code.co_freevars)
             result = types.FunctionType(code, self.kernel.__globals__, closure=closure)(*args, **kwargs)
-            if getattr(op, "_pyobj_dispatcher", None) is not None and len(op._schema.returns) != 1:
-                return result  # from 2.14 on several results, or none, pass between Python kernels as they are
+            if getattr(op, "_pyobj_dispatcher", None) is not None and _passes_as_it_is(op._schema):
+                return result
             result = results.converted(op._schema, result)  # on its way to the kernel of autograd's key
         return results.converted(op._schema, result)
+
+
+def _passes_as_it_is(schema: Any) -> bool:
+    """Whether a result passes between Python kernels unseen, from torch 2.14 on.
+
+    Several results do, and the result of an op that returns nothing and takes nothing but tensors, by position.
+    """
+    tensors = all("Tensor" in str(one.real_type) and not one.kwarg_only for one in schema.arguments)
+    return len(schema.returns) > 1 if schema.returns else tensors
 
 
 class _Finished:

@@ -22,8 +22,8 @@ def pairs(_: int = 0) -> list[str]:
     import world
 
     shim = sys.modules.get("compat_shim")
-    found = shim.status().pairs if shim else ()
-    return sorted(pair.functional.removeprefix(f"{world.NAMESPACE}::") for pair in found)
+    names = [pair.functional.partition("::") for pair in (shim.status().pairs if shim else ())]
+    return sorted(op for namespace, _, op in names if namespace == world.NAMESPACE)  # torch has pairs of its own
 
 
 def compiled(_: int = 0) -> dict[str, Any]:
