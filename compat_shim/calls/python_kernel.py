@@ -127,10 +127,7 @@ class PythonKernel:
 
 
 def _passes_as_it_is(schema: Any) -> bool:
-    """Whether a result passes between Python kernels unseen, from torch 2.14 on.
-
-    Several results do, and the result of an op that returns nothing and takes nothing but tensors, by position.
-    """
+    """Whether a result passes unseen, from torch 2.14 on: several do, and that of an op of tensors that returns none."""
     tensors = all("Tensor" in str(one.real_type) and not one.kwarg_only for one in schema.arguments)
     return len(schema.returns) > 1 if schema.returns else tensors
 
