@@ -127,7 +127,7 @@ class PythonKernel:
 
 
 def _passes_as_it_is(schema: Any) -> bool:
-    """Whether a result passes unseen, from torch 2.14 on: several do, and that of an op of tensors that returns none."""
+    """Whether a result passes unseen, from torch 2.14 on: several do, and what an op of tensors for none returns."""
     tensors = all("Tensor" in str(one.real_type) and not one.kwarg_only for one in schema.arguments)
     return len(schema.returns) > 1 if schema.returns else tensors
 

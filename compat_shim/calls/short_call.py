@@ -25,9 +25,8 @@ def maker(
 ) -> Callable[..., Call]:
     """What makes the function for a step.
 
-    It takes the overload, which is not kept, since it may leave before the kernel; the guard that the body runs under,
-    as the functions that enter and leave it; and that of a call that passes by ADInplaceOrView. The guards are None for
-    a kernel of ``Library.impl``.
+    It takes the overload, which is not kept, since it may leave before the kernel; what enters and leaves the guard of
+    the body, and that of a call that passes by ADInplaceOrView (None for a kernel of ``Library.impl``).
 
     Args:
         device: the type of the device that the kernel was found for.
