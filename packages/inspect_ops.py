@@ -15,8 +15,7 @@ from typing import Any
 import torch
 
 import compat_shim
-from compat_shim.out_variant import names
-from compat_shim.out_variant import schema as schemas
+from compat_shim.out_variant import marks, names
 from compat_shim.reports.pairs_report import make_report
 
 
@@ -49,7 +48,7 @@ def main() -> None:
                 "functional": counts["functional"],
                 "mutating": counts["mutating"],
                 "custom_op": {"functional": python["functional"], "mutating": python["mutating"]},
-                "tagged": sum(schemas.is_functional(one) is False and bool(_tags(one)) for one in found),
+                "tagged": sum(one.is_mutable and marks.is_tagged_name(names.of_schema(one)) for one in found),
                 "pairs": [
                     {
                         "functional": mine,
@@ -72,11 +71,6 @@ def main() -> None:
             }
         )
     )
-
-
-def _tags(schema: Any) -> tuple[Any, ...]:
-    wanted = {getattr(torch.Tag, "out", None), getattr(torch.Tag, "out_variant", None)} - {None}
-    return tuple(tag for tag in names.tags_of(names.of_schema(schema)) if tag in wanted)
 
 
 if __name__ == "__main__":

@@ -108,10 +108,10 @@ def _by_survey(word: str) -> Wanted:
         return Wanted(word, problem=str(error))
     namespace.register(found)
     pairs = (*((functional, out) for functional, out, _ in found.already), *found.pairs)
-    return Wanted(word, pairs, len({row[0] for row in found.refused}), "" if pairs else why_none(word, found))
+    return Wanted(word, pairs, len({row[0] for row in found.refused}), "" if pairs else _why_none(word, found))
 
 
-def why_none(word: str, found: surveys.Survey) -> str:
+def _why_none(word: str, found: surveys.Survey) -> str:
     """Why a survey has no pair, and what to do."""
     if not found.overloads:
         space = names.split(word)[0]
