@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from compat_shim.out_variant.marks import tag_out
     from compat_shim.out_variant.namespace import pair_namespace
     from compat_shim.out_variant.registry import register_out_variant
+    from compat_shim.out_variant.reuse import may_reuse_input
     from compat_shim.reports.explain import explain
     from compat_shim.reports.status import status
 
@@ -26,6 +27,7 @@ __all__ = [
     "functional_of",
     "include_paths",
     "is_active",
+    "may_reuse_input",
     "pair_namespace",
     "register_out_variant",
     "status",
@@ -42,6 +44,7 @@ _LATER = {
     "explain": "reports.explain",
     "functional_of": "out_variant.functional",
     "include_paths": "extension",
+    "may_reuse_input": "out_variant.reuse",
     "pair_namespace": "out_variant.namespace",
     "register_out_variant": "out_variant.registry",
     "status": "reports.status",

@@ -10,7 +10,7 @@ from torch._ops import OpOverload, OpOverloadPacket
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._pytree import tree_map
 
-from compat_shim.out_variant import comparing, contract, names, pairing
+from compat_shim.out_variant import comparing, contract, names, pairing, reuse
 from compat_shim.patching.errors import KernelContractError
 
 
@@ -31,8 +31,8 @@ def check_kernels(
     Returns:
         Name of a check → ``"SUCCESS"``, or what went wrong, also what a kernel raised. The checks are
         ``"pair"`` (an out variant is found), ``"fake"`` (the fake kernel foretells sizes, strides, dtypes and
-        devices) and ``"out"`` (the contract is kept and both kernels agree); ``"functional"`` is there where
-        the functional op itself fails. An op that differs from itself is "not deterministic, not compared".
+        devices) and ``"out"`` (the contract is kept and both kernels agree); ``"in place"`` is there where
+        ``may_reuse_input`` names the op, and ``"functional"`` where the functional op itself fails. An op that differs from itself is "not deterministic, not compared".
 
     Raises:
         KernelContractError: with ``raise_exception``; the message names the op and what differs.
@@ -68,6 +68,8 @@ class _Checks:
             self.results["out"] = not_compared or "SUCCESS"
 
         self._run("out", call_out)
+        if reuse.declared(pair):
+            self._run("in place", lambda: contract.compare_in_place(pair, given))
         return self.results
 
     def _run(self, name: str, check: Callable[[], Any]) -> Any:

@@ -68,6 +68,17 @@ def empty_like(tensor: torch.Tensor) -> torch.Tensor:
     return torch.empty_strided(tensor.size(), tensor.stride(), dtype=tensor.dtype, device=tensor.device)
 
 
+def random_like(tensor: torch.Tensor) -> torch.Tensor:
+    """Random numbers in the layout of ``tensor``; for integers its own, in random order: they may be places."""
+    random = empty_like(tensor)
+    if (tensor.dtype.is_floating_point or tensor.dtype.is_complex) and _has_arithmetic(tensor.dtype):
+        return random.copy_(torch.randn(tensor.shape, device=tensor.device))
+    order = torch.randperm(tensor.numel(), device=tensor.device)
+    whole = _as_integers(tensor)
+    _as_integers(random).copy_(whole.flatten()[order].view(tensor.shape))
+    return random
+
+
 def _copy(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.clone() if _has_arithmetic(tensor.dtype) else _as_integers(tensor).clone().view(tensor.dtype)
 

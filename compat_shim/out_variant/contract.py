@@ -2,18 +2,22 @@
 
 The contract: the kernel writes every element of each out buffer that it is given, leaves the buffer
 where and as it is, writes to nothing else, and returns nothing or the very buffers. Inductor's plan of
-the memory rests on it, so a kernel that breaks it gives wrong numbers without an error.
+the memory rests on it, so a kernel that breaks it gives wrong numbers without an error. Where
+``may_reuse_input`` says so, it does all that with an input for an out buffer, too.
 """
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import torch
 from torch._ops import OpOverload
 
-from compat_shim.out_variant import comparing, pairing
+from compat_shim.out_variant import comparing, pairing, reuse
 from compat_shim.patching.errors import KernelContractError
+
+_RANDOM_CALLS = 3  # of a kernel in place
 
 
 def pair_of(op: OpOverload) -> pairing.Pair:
@@ -103,8 +107,11 @@ def call_and_compare(pair: pairing.Pair, arguments: dict[str, Any]) -> tuple[Any
     compare_layouts(pair, inputs, list(buffers.values()), expected)
     before = comparing.copy_of(inputs)
     places = {name: comparing.place(buffer) for name, buffer in buffers.items()}
-    for buffer in buffers.values():
-        comparing.poison(buffer)
+    shared = _in_place(pair, inputs, buffers)
+    broken = functools.partial(_wrong_in_place, pair, shared) if shared else functools.partial(_broken, pair)
+    for name, buffer in buffers.items():
+        if name not in shared:
+            comparing.poison(buffer)
 
     with torch.no_grad():
         returned = pair.out(**arguments)
@@ -112,19 +119,69 @@ def call_and_compare(pair: pairing.Pair, arguments: dict[str, Any]) -> tuple[Any
     for name, buffer in buffers.items():
         place = comparing.place(buffer)
         if place != places[name]:
-            raise _broken(pair, f"it moved or resized its out buffer {name!r} from {places[name]} to {place}")
-    _compare_returned(pair, returned, list(buffers.values()))
+            raise broken(f"it moved or resized its out buffer {name!r} from {places[name]} to {place}")
+    _compare_returned(pair, returned, buffers)
     not_compared = ""
     for (name, buffer), want in zip(buffers.items(), expected):
         difference = comparing.difference(buffer, want)
         if difference and not not_compared:
             if not _differs_from_itself(pair, before, expected):
-                raise _broken(pair, f"out buffer {name!r} differs from what {pair.functional} returns: {difference}")
+                raise broken(f"out buffer {name!r} differs from what {pair.functional} returns: {difference}")
             not_compared = f"{pair.functional}: not deterministic, not compared with {pair.out}"
     for name, value in inputs.items():
+        if name in shared.values():
+            continue
         if any(map(comparing.difference, comparing.tensors(value), comparing.tensors(before[name]))):
-            raise _broken(pair, f"it wrote to its input {name!r}")
+            raise broken(f"it wrote to its input {name!r}")
     return returned, not_compared
+
+
+def _in_place(pair: pairing.Pair, inputs: dict[str, Any], buffers: dict[str, torch.Tensor]) -> dict[str, str]:
+    """The out arguments that are given the very memory of an input, where that is declared: out argument → input."""
+    return {
+        out: name
+        for out, several in reuse.declared(pair).items()
+        for name in several
+        if isinstance(inputs.get(name), torch.Tensor)
+        and buffers[out].numel()
+        and comparing.place(inputs[name]) == comparing.place(buffers[out])
+    }
+
+
+def compare_in_place(pair: pairing.Pair, given: dict[str, Any]) -> None:
+    """Call the out variant with an input for its out buffer, for all that ``may_reuse_input`` says of it and that fit.
+
+    Several times each, on the call's data and on random data: what reads the input at other places than it writes may
+    be right by luck.
+
+    Args:
+        given: a call's arguments but for the out buffers.
+
+    Raises:
+        KernelContractError: the result is another one then.
+    """
+    declared = reuse.declared(pair)
+    if not declared:
+        return
+    likes = dict(zip(pair.out_names, _functional(pair, given)))
+    for out, several in declared.items():
+        for name in several:
+            x = given.get(name)
+            if isinstance(x, torch.Tensor) and not comparing.other_layout(x, likes[out]):
+                _call_in_place(pair, {**given, name: comparing.copy_of(x)}, out, name, likes)
+                for _ in range(_RANDOM_CALLS):
+                    _call_in_place(pair, {**given, name: comparing.random_like(x)}, out, name, likes)
+
+
+def _call_in_place(
+    pair: pairing.Pair, given: dict[str, Any], out: str, name: str, likes: dict[str, torch.Tensor]
+) -> None:
+    try:
+        _functional(pair, given)
+    except Exception:
+        return  # the op does not take such values
+    buffers = {other: comparing.empty_like(like) for other, like in likes.items()}
+    call_and_compare(pair, {**given, **buffers, out: given[name]})
 
 
 def _differs_from_itself(pair: pairing.Pair, inputs: dict[str, Any], expected: list[torch.Tensor]) -> bool:
@@ -140,10 +197,18 @@ def _broken(pair: pairing.Pair, what: str) -> KernelContractError:
     )
 
 
-def _compare_returned(pair: pairing.Pair, returned: Any, buffers: list[torch.Tensor]) -> None:
+def _wrong_in_place(pair: pairing.Pair, shared: dict[str, str], what: str) -> KernelContractError:
+    given = " and ".join(f"its input {name!r} for its out buffer {out!r}" for out, name in shared.items())
+    return KernelContractError(
+        f"{pair.out} may not be called with {given}, as may_reuse_input says: {what}. Compiled code that does so gives"
+        " wrong numbers; take the word back, or mend the kernel"
+    )
+
+
+def _compare_returned(pair: pairing.Pair, returned: Any, buffers: dict[str, torch.Tensor]) -> None:
     if not pair.out._schema.returns:
         return
     found = list(returned) if isinstance(returned, (tuple, list)) else [returned]
-    for name, value, buffer in zip(pair.out_names, found, buffers):
+    for (name, buffer), value in zip(buffers.items(), found):
         if value is not buffer and comparing.place(value) != comparing.place(buffer):
             raise _broken(pair, f"it returned another tensor than its out buffer {name!r}")

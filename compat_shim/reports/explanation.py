@@ -25,6 +25,7 @@ class CallSite:
         buffer_bytes: their size by the sizes seen at this compile (of the op's own outputs where it is
             not lowered); None if that is not known.
         reused: how many of them are buffers that something else needed before.
+        in_place: the inputs whose memory an out buffer takes over in the call (``may_reuse_input``).
         call: the emitted line.
         short: whether it calls the kernel's Python function, in each step in which nobody listens on the way round.
         long_way: why it goes through the dispatcher instead, as far as that was told.
@@ -42,6 +43,7 @@ class CallSite:
     buffers: int
     buffer_bytes: int | None
     reused: int
+    in_place: tuple[str, ...]
     call: str
     short: bool
     long_way: str
@@ -95,6 +97,7 @@ def _lines(call: CallSite) -> list[str]:
         rows = [
             ("lowered to", f"{call.out} ({call.source})"),
             ("buffers", f"{call.buffers}, {_bytes([call])}, {call.reused} reused"),
+            ("in place", call.in_place and f"of {', '.join(call.in_place)}"),
         ]
     else:
         rows = [("not lowered", call.reason), ("to change", call.change)]

@@ -28,6 +28,7 @@ class Observer:
         self.graphs = 0
         self._undecided: dict[int, list[tuple[announce.Decision, int | None]]] = {}
         self._ways: dict[int, list[long_way.Way]] = {}
+        self._in_place: dict[int, dict[str, str]] = {}  # out buffer → the input whose memory it takes
         self._lock = threading.Lock()
 
     def decision(self, decision: announce.Decision) -> None:
@@ -40,10 +41,14 @@ class Observer:
     def way(self, way: long_way.Way) -> None:
         self._ways.setdefault(threading.get_ident(), []).append(way)
 
+    def in_place(self, buffer: str, argument: str) -> None:
+        self._in_place.setdefault(threading.get_ident(), {})[buffer] = argument
+
     def code(self, code: str) -> None:
         with self._lock:
-            emitted = _Emitted(code, self._ways.pop(threading.get_ident(), []))
-            for decision, size in self._undecided.pop(threading.get_ident(), []):
+            thread = threading.get_ident()
+            emitted = _Emitted(code, self._ways.pop(thread, []), self._in_place.pop(thread, {}))
+            for decision, size in self._undecided.pop(thread, []):
                 self.calls.append(_call_site(decision, size, emitted, self.graphs))
             self.graphs += 1
 
@@ -68,6 +73,7 @@ def observed() -> Iterator[Observer]:
     failure: BaseException | None = None
     with releases.fresh_cache(), mock.patch.object(GraphLowering, "save_output_code", code):
         announce.observers.append(observer.decision)
+        announce.in_place_observers.append(observer.in_place)
         long_way.observers.append(observer.way)
         try:
             yield observer
@@ -75,6 +81,7 @@ def observed() -> Iterator[Observer]:
             failure = error
         finally:
             announce.observers.remove(observer.decision)
+            announce.in_place_observers.remove(observer.in_place)
             long_way.observers.remove(observer.way)
     if failure is not None:
         raise failure
@@ -83,8 +90,9 @@ def observed() -> Iterator[Observer]:
 class _Emitted:
     """The code of a graph, and what was told while it was written."""
 
-    def __init__(self, code: str, ways: list[long_way.Way]) -> None:
+    def __init__(self, code: str, ways: list[long_way.Way], in_place: dict[str, str]) -> None:
         self.code = code
+        self.in_place = in_place
         self._ways = ways
         self._seen: dict[str, int] = {}
 
@@ -129,6 +137,7 @@ def _call_site(decision: announce.Decision, size: int | None, emitted: _Emitted,
         buffers=len(decision.buffers),
         buffer_bytes=size,
         reused=sum(map(emitted.reuses, decision.buffers)),
+        in_place=tuple(emitted.in_place[buffer] for buffer in decision.buffers if buffer in emitted.in_place),
         call=line,
         short=way is not None and way.long_way is None,
         long_way="" if way is None or way.long_way is None else way.long_way.value,

@@ -1,4 +1,4 @@
-"""Who wants to see each decision: ``explain`` does. Costs nothing while nobody looks."""
+"""Who wants to see what is decided: ``explain`` does. Costs nothing while nobody looks."""
 
 from __future__ import annotations
 
@@ -44,3 +44,13 @@ def tell(op: Any, pair: Pair | None, reason: Decline | None, outputs: Any = None
     decision = Decision(op, pair, reason, outputs, tuple(buffer.get_name() for buffer in buffers), trace)
     for observer in observers:
         observer(decision)
+
+
+# Called with the name of an out buffer and the input whose memory it takes, while the call is written.
+in_place_observers: list[Callable[[str, str], None]] = []
+
+
+def tell_in_place(buffer: str, argument: str) -> None:
+    """Tell the observers that an out buffer is the memory of an input, by the name of the argument."""
+    for observer in in_place_observers:
+        observer(buffer, argument)

@@ -24,11 +24,11 @@ import torch
 from compat_shim import process
 from compat_shim._version import VERSION
 from compat_shim.calls import variables
-from compat_shim.out_variant import kernels, listing, names, pairing, wanted
+from compat_shim.out_variant import kernels, listing, names, pairing, reuse, wanted
 from compat_shim.patching.log import logger
 
 # Counts changes of the generated code that a change of the pairs or of VERSION does not show.
-CODEGEN_VERSION = 12
+CODEGEN_VERSION = 13
 
 _MADE = "compat_shim_key_made"  # an attribute of a compile's context
 
@@ -48,10 +48,12 @@ def salt() -> str:
 
 
 def _describe(pair: pairing.Pair, devices: list[str]) -> str:
-    """A pair and the kernels that the decision looks at: a process that lacks one must not load the code."""
+    """A pair, what its outs may reuse, and the kernels that the decision looks at: a process that lacks one must not
+    load the code."""
     functional, out = pair.functional.name(), pair.out.name()
     exchanges = "" if pair.source == "registered" else kernels.exchanges(functional, out, devices)
-    return f"{pair.describe()} [{kernels.kinds(functional, devices)}] [{kernels.kinds(out, devices)}] [{exchanges}]"
+    kinds = f"[{kernels.kinds(functional, devices)}] [{kernels.kinds(out, devices)}]"
+    return f"{pair.describe()} {reuse.declared(pair)} {kinds} [{exchanges}]"
 
 
 def wrap_hash_details(original: Callable[..., None]) -> Callable[..., None]:

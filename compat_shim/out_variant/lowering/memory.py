@@ -1,9 +1,9 @@
-"""Whose memory a freed buffer is, where a graph is cut into partitions that CUDA graphs replay.
+"""Whose memory a buffer is, and the line that gives an out buffer its own.
 
-The function that calls the partitions gets tensors from them whose memory belongs to a CUDA graph.
-Inductor offers it for reuse like its own once such a tensor is freed. An out buffer that took it and
-was returned would change in the next step, when the CUDA graph writes there again; what torch's
-fallback returns is a tensor of its own.
+Where a graph is cut into partitions that CUDA graphs replay, the function that calls the partitions gets
+tensors from them whose memory belongs to a CUDA graph. Inductor offers it for reuse like its own once such a
+tensor is freed. An out buffer that took it and was returned would change in the next step, when the CUDA graph
+writes there again; what torch's fallback returns is a tensor of its own.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ class OwnAllocateLine(AllocateLine):
     """The allocation of an out buffer, for which no memory is taken that is not ours."""
 
     def plan(self, state: Any) -> Any:
-        names = None if self.node.get_name() in V.graph.removed_buffers else own_names(self.wrapper)
-        if names is None:
+        if self.node.get_name() in V.graph.removed_buffers or not releases.calls_partitions(self.wrapper):
             return super().plan(state)
+        names = _own_names(self.wrapper)
         # Torch takes a line out of the list for the key, so the list holds only those that it may take.
         key = buffer_reuse_key(self.node)
         offered = state.reuse_pool[key]
@@ -34,15 +34,12 @@ class OwnAllocateLine(AllocateLine):
             state.reuse_pool[key] = [line for line in offered if not line.is_reused]
 
 
-def own_names(wrapper: Any) -> set[str] | None:
-    """The buffers whose memory is ours to reuse in the wrapper's function; None where every buffer's is.
+def _own_names(wrapper: Any) -> set[str]:
+    """The buffers that the wrapper's function has allocated, under whatever name they have been reused since.
 
-    Between partitions that is what the function has allocated, under whatever name it has been reused
-    since. Neither the partitions' outputs nor the graph's inputs are among them, nor what was written
-    in place of either. What a fallback returned may be any tensor, so it is not either.
+    Neither the partitions' outputs nor the graph's inputs are among them, nor what was written in place of either.
+    What a fallback returned may be any tensor, so it is not either.
     """
-    if not releases.calls_partitions(wrapper):
-        return None
     names: set[str] = set()
     for line in wrapper.lines:
         if isinstance(line, AllocateLine):
@@ -52,12 +49,44 @@ def own_names(wrapper: Any) -> set[str] | None:
     return names
 
 
-def take_only_own(wrapper: Any, buffer: ir.Buffer) -> None:
-    """Let the allocation of an out buffer, which is among the wrapper's lines, take no other's memory."""
+def is_own(wrapper: Any, buffer: ir.Buffer) -> bool:
+    """Whether the wrapper's function has allocated a buffer's memory. To be asked before the lines are planned."""
+    name = buffer.get_name()
+    for line in reversed(wrapper.lines):
+        if isinstance(line, AllocateLine) and line.node.get_name() == name:
+            # Between partitions torch's own line may yet be given memory of a CUDA graph.
+            return isinstance(line, OwnAllocateLine) or not releases.calls_partitions(wrapper)
+        if isinstance(line, ReuseLine) and line.reused_as.get_name() == name:
+            if getattr(line.reused_as, "compat_shim_allocated", False):
+                return True  # an out buffer, for which it was asked before
+            name = line.node.get_name()
+    return False
+
+
+def _allocation(wrapper: Any, buffer: ir.Buffer) -> int | None:
+    """Where the allocation of an out buffer stands among the wrapper's lines, the last of which it is near."""
+    places = reversed(range(len(wrapper.lines)))
+    return next((at for at in places if _allocates(wrapper.lines[at], buffer)), None)
+
+
+def _allocates(line: Any, buffer: ir.Buffer) -> bool:
+    return type(line) is AllocateLine and line.node is buffer
+
+
+def allocate(wrapper: Any, buffer: ir.Buffer) -> None:
+    """Emit the allocation of an out buffer, which takes no other's memory."""
+    releases.allocate(wrapper, buffer)
     # Whether there are partitions is asked only when the line is planned: a subgraph's lines, which are
     # written into the function, are made while torch has partitions turned off.
-    for line in reversed(wrapper.lines):
-        if type(line) is AllocateLine and line.node is buffer:
-            # It is torch's line, with all that the release's constructor made of it.
-            line.__class__ = OwnAllocateLine
-            return
+    place = _allocation(wrapper, buffer)
+    if place is not None:
+        # It is torch's line, with all that the release's constructor made of it.
+        wrapper.lines[place].__class__ = OwnAllocateLine
+
+
+def take(wrapper: Any, donor: ir.Buffer, buffer: ir.Buffer) -> None:
+    """Give an out buffer the memory of a buffer that nothing needs any more."""
+    place = _allocation(wrapper, buffer)  # from 2.7 on the scheduler has emitted it before the node's code
+    if place is not None:
+        del wrapper.lines[place]
+    wrapper.codegen_inplace_reuse(donor, buffer)

@@ -16,7 +16,7 @@ from torch._inductor import ir
 from torch._inductor.virtualized import V
 
 from compat_shim.calls import ways
-from compat_shim.out_variant.lowering import memory, releases
+from compat_shim.out_variant.lowering import announce, donation, memory, releases
 from compat_shim.out_variant.lowering.emission import cpp_call, python_call
 from compat_shim.out_variant.pairing import Pair
 
@@ -54,6 +54,7 @@ class ExternKernelMultiOut(ir.FallbackKernel):
     Attributes:
         pair: the functional op and its out variant.
         out_buffers: one buffer per out argument, in the order of the functional op's returns.
+        donations: the out buffers that are made of an input, as far as the code that is being written goes.
         compat_shim_way: which way the call takes; the name is ``ways.WAY``.
     """
 
@@ -62,15 +63,17 @@ class ExternKernelMultiOut(ir.FallbackKernel):
         # Set before the base class runs: it may ask for the outputs.
         self.pair = pair
         self.out_buffers: list[AllocatingMultiOutput] = []
+        self.donations: list[donation.Donation] = []
         super().__init__(ir.NoneLayout(device=device), pair.functional, tensor_args, other_args, unflatten_args)
         self.python_kernel_name = releases.kernel_name(pair.out)
         tensors = example_output if isinstance(example_output, (tuple, list)) else [example_output]
         for tensor in tensors:
             self.out_buffers.append(AllocatingMultiOutput(self.tensor_to_layout(tensor), self))
         self.outputs = list(self.out_buffers)
-        self.compat_shim_way = ways.of_call(pair.out, device, self, self._given, paired=True)
+        self.compat_shim_way = ways.of_call(pair.out, device, self, self.given, paired=True)
 
-    def _given(self) -> dict[str, Any]:
+    def given(self) -> dict[str, Any]:
+        """What the call passes but for its out buffers: argument → IR node, number, symbol or list of these."""
         return self.pair.arguments_by_name(*self.unflatten_args(self.inputs, self.constant_args))
 
     @property
@@ -91,13 +94,20 @@ class ExternKernelMultiOut(ir.FallbackKernel):
 
     def codegen(self, wrapper: Any) -> None:
         self.codegen_comment(wrapper)
+        # Code may be written twice, for Python and then for C++.
+        self.donations = donation.find(self)
+        donors = {found.out: found.donor for found in self.donations}
         # An output that nobody reads is still written to, so it needs its buffer for the call.
         dead = [buffer for buffer in self.out_buffers if buffer.get_name() in V.graph.removed_buffers]
         for buffer in dead:
             V.graph.removed_buffers.remove(buffer.get_name())
-        for buffer in self.out_buffers:
-            releases.allocate(wrapper, buffer)
-            memory.take_only_own(wrapper, buffer)
+        for out, buffer in zip(self.pair.out_names, self.out_buffers):
+            if out in donors:
+                memory.take(wrapper, donors[out], buffer)
+            else:
+                memory.allocate(wrapper, buffer)
+        for found in self.donations:
+            announce.tell_in_place(found.buffer.get_name(), found.input)
         if V.graph.cpp_wrapper:
             cpp_call.OutCall(self).codegen(wrapper)
         else:

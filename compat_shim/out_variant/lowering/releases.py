@@ -51,6 +51,29 @@ def emit(wrapper: Any, line: Any) -> None:
         wrapper.writeline(whole)
 
 
+def writes_python(wrapper: Any) -> bool:
+    """Whether the code that is being written is Python source, neither C++ nor an FX graph."""
+    fx = sys.modules.get("torch._inductor.codegen.wrapper_fxir")  # from 2.8 on
+    return not (V.graph.cpp_wrapper or (fx is not None and isinstance(wrapper, fx.WrapperFxCodegen)))
+
+
+def can_match_buffer_size(old: ir.Buffer, new: ir.Buffer) -> bool:
+    """Whether Inductor would let ``new`` take the memory of ``old``."""
+    matches = getattr(wrapper_module, "can_match_buffer_size", None)  # from 2.8 on
+    if matches is not None:
+        return bool(matches(old, new))
+    return bool(wrapper_module.buffer_reuse_key(old) == wrapper_module.buffer_reuse_key(new))
+
+
+def is_elsewhere(scheduler: Any, name: str, node: Any) -> bool:
+    """Whether a buffer is used on another stream than a scheduler node, or is of another memory pool."""
+    if hasattr(scheduler, "has_cross_stream_hazard") and scheduler.has_cross_stream_hazard(name, node):
+        return True
+    if not hasattr(scheduler, "get_buf_mempool"):
+        return False
+    return bool(scheduler.get_buf_mempool(name) != scheduler.node_to_mempool.get(node))
+
+
 def calls_partitions(wrapper: Any) -> bool:
     """Whether the wrapper's function may call partitions that are replayed as CUDA graphs (torch 2.7 on)."""
     if getattr(wrapper, "partition_signatures", None) is not None:

@@ -31,7 +31,9 @@ def checked(functional: OpOverload, out: OpOverload, /, *args: Any, **kwargs: An
     if pair is None or pair.out != out or _compared[out.name()] >= FIRST_CALLS or _is_capturing():
         return out(*args, **kwargs)
     _compared[out.name()] += 1
-    returned, not_compared = contract.call_and_compare(pair, schemas.by_name(out._schema.arguments, args, kwargs))
+    arguments = schemas.by_name(out._schema.arguments, args, kwargs)
+    contract.compare_in_place(pair, {name: arguments[name] for name in arguments if name not in pair.out_names})
+    returned, not_compared = contract.call_and_compare(pair, arguments)
     if not_compared:
         log.warn(process.settings(), not_compared)
         _compared[out.name()] = FIRST_CALLS

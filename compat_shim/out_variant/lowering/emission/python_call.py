@@ -114,6 +114,7 @@ def call_arguments(node: Any) -> list[str]:
     pair = node.pair
     given = _given(node)
     given.update(zip(pair.out_names, (buffer.codegen_reference() for buffer in node.out_buffers)))
+    given.update((found.input, given[found.out]) for found in node.donations)  # the donor's name is gone
     arguments: list[str] = []
     by_position = True
     for argument in pair.out._schema.arguments:
