@@ -57,6 +57,7 @@ def define(
     functional_tags: Any = (),
     namespace: str | None = None,
     out_key: str = "CompositeExplicitAutograd",
+    reuses: Any = None,
 ) -> Ops:
     """Define ``schema`` and ``out_schema`` (both without namespace) over one kernel.
 
@@ -66,6 +67,7 @@ def define(
         tags: of the out variant, by default ``torch.Tag.out_variant``.
         by_hand: leave it untagged and register the pair instead.
         out_key: the dispatch key of the out variant's kernel.
+        reuses: out argument → input, told by ``may_reuse_input``; its calls with that input are counted as "in place".
     """
     namespace = namespace or f"compat_shim_test_{next(_numbers)}"
     library = torch.library.Library(namespace, "FRAGMENT")
@@ -80,7 +82,9 @@ def define(
         out_name = out_schema.partition("(")[0]
         library.define(out_schema, tags=() if by_hand else (tags or torch.Tag.out_variant))
         out = _overload(namespace, out_name)
-        library.impl(out_name, out_kernel(out, functional, kernel, calls), out_key)
+        library.impl(out_name, out_kernel(out, functional, kernel, calls, reuses is not None), out_key)
+        if reuses is not None:
+            compat_shim.may_reuse_input(out, reuses)
         if by_hand:
             compat_shim.register_out_variant(functional, out)
     return Ops(namespace, library, functional, out, calls)
@@ -138,17 +142,22 @@ def functional_kernel(op: Any, kernel: Callable[..., Any], calls: collections.Co
 
 
 def out_kernel(
-    op: Any, functional: Any, kernel: Callable[..., Any], calls: collections.Counter[str]
+    op: Any, functional: Any, kernel: Callable[..., Any], calls: collections.Counter[str], in_place: bool = False
 ) -> Callable[..., Any]:
+    """A kernel that counts its calls. ``in_place``: it may be given an input for an out buffer."""
     outs = [argument.name for argument in op._schema.arguments if argument.alias_info is not None]
 
     def call(*args: Any, **kwargs: Any) -> Any:
         calls["out"] += 1
         bound = _bind(op, args, kwargs)
         buffers = [bound.pop(name) for name in outs]
+        shared = [buffer for buffer in buffers if in_place and _is_among(buffer, bound)]
+        if shared:
+            calls["in place"] += len(shared)
         # What is read must not be what is written: poison first, as a kernel that writes early does.
         for buffer in buffers:
-            poison(buffer)
+            if not any(buffer is one for one in shared):
+                poison(buffer)
         results = kernel(**bound)
         results = results if isinstance(results, tuple) else (results,)
         for buffer, result in zip(buffers, results, strict=True):
@@ -160,3 +169,10 @@ def out_kernel(
         return buffers[0] if len(buffers) == 1 else tuple(buffers)
 
     return with_signature(op._schema, call)
+
+
+def _is_among(buffer: torch.Tensor, inputs: Any) -> bool:
+    """Whether a buffer is the memory of one of these arguments."""
+    tensors = (value for value in torch.utils._pytree.tree_leaves(inputs) if isinstance(value, torch.Tensor))
+    strided = (tensor for tensor in tensors if tensor.layout is torch.strided)
+    return buffer.numel() > 0 and any(tensor.data_ptr() == buffer.data_ptr() for tensor in strided)

@@ -100,14 +100,14 @@ def _dies(name: str, node: Any) -> bool:
     scheduler = V.graph.scheduler
     call, buffer = scheduler.name_to_node[node.get_operation_name()], scheduler.name_to_buf[name]
     done = (call.ancestors, V.graph.removed_operations, scheduler.completed_operations)
-    users = (user.node for user in buffer.users)
+    users = [user.node for user in buffer.users]
     return (
         all(user is call or any(user.get_name() in names for names in done) for user in users)
         and name in call.last_usage
         and V.graph.wrapper_code.can_reuse(buffer.node)
         and name not in scheduler.mutation_real_name.values()  # written to by another op
         and not isinstance(buffer.defining_op, NopKernelSchedulerNode)  # a concatenation: others live in it
-        and not releases.is_elsewhere(scheduler, name, call)
+        and not releases.is_elsewhere(scheduler, name, call, users)
     )
 
 
@@ -115,11 +115,11 @@ def _fits(donor: ir.Buffer, buffer: ir.Buffer) -> bool:
     theirs, mine = donor.get_output_spec(), buffer.get_output_spec()
     return (
         type(theirs) is type(mine) is ir.FixedLayout
-        and (theirs.device, theirs.dtype, theirs.offset) == (mine.device, mine.dtype, mine.offset)
+        and theirs.offset == 0
         and not getattr(theirs, "is_pinned", False)  # a copy to the device may still read it
         and _equal(theirs.size, mine.size)
         and _equal(theirs.stride, mine.stride)
-        and releases.can_match_buffer_size(donor, buffer)
+        and releases.can_match_buffer_size(donor, buffer)  # on one device, of one dtype
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import sympy
@@ -65,11 +65,12 @@ def can_match_buffer_size(old: ir.Buffer, new: ir.Buffer) -> bool:
     return bool(wrapper_module.buffer_reuse_key(old) == wrapper_module.buffer_reuse_key(new))
 
 
-def is_elsewhere(scheduler: Any, name: str, node: Any) -> bool:
-    """Whether a buffer is used on another stream than a scheduler node, or is of another memory pool."""
-    if hasattr(scheduler, "has_cross_stream_hazard") and scheduler.has_cross_stream_hazard(name, node):
-        return True
-    if not hasattr(scheduler, "get_buf_mempool"):
+def is_elsewhere(scheduler: Any, name: str, node: Any, users: Iterable[Any]) -> bool:
+    """Whether a buffer is made or read on another stream than a scheduler node's, or is of another memory pool."""
+    if hasattr(scheduler, "has_cross_stream_hazard"):  # from 2.12 on: compares with the stream that made the buffer
+        if any(scheduler.has_cross_stream_hazard(name, one) for one in (node, *users)):
+            return True
+    if not hasattr(scheduler, "get_buf_mempool"):  # from 2.14 on
         return False
     return bool(scheduler.get_buf_mempool(name) != scheduler.node_to_mempool.get(node))
 

@@ -18,7 +18,7 @@ class Case:
 
     Attributes:
         schema, out_schema: of the functional op and its out variant.
-        kernel: see ``ops.define``.
+        kernel, reuses: see ``ops.define``.
         run: calls the op (given as its overload packet's overload) on the inputs.
         inputs: makes the inputs.
         expect: ``LOWERED``, ``NO_PAIR`` or the name of a ``Decline``.
@@ -38,6 +38,7 @@ class Case:
     dynamic: bool = False
     unbacked: bool = False
     out_key: str = "CompositeExplicitAutograd"
+    reuses: Any = None
 
 
 def tensor(*shape: int) -> Callable[[], tuple[torch.Tensor]]:

@@ -33,6 +33,16 @@ OUTPUTS = [
     case("second output unused", *TWO, two, lambda f, x: f(f(x)[0])[0], tensor(), calls=2),
     case("all outputs unused", *TWO, two, lambda f, x: (f(x), x * 1)[1], tensor(), calls=0),
     case(
+        "output that may be its input",
+        "f(Tensor x) -> Tensor",
+        "f.out(Tensor x, *, Tensor(a!) out) -> ()",
+        lambda x: x * 2,
+        lambda f, x: f(f(x)),
+        tensor(),
+        calls=2,
+        reuses={"out": "x"},
+    ),
+    case(
         "five outputs of five dtypes",
         "f(Tensor x) -> (Tensor, Tensor, Tensor, Tensor, Tensor)",
         "f.out(Tensor x, *, Tensor(a!) a, Tensor(b!) b, Tensor(c!) c, Tensor(d!) d, Tensor(e!) e) -> ()",

@@ -41,7 +41,10 @@ def shapes(*leave_out: str) -> list[Case]:
 def one_graph(cases: list[Case]) -> Iterator[tuple[Callable[..., Any], list[torch.Tensor], list[Ops]]]:
     """A function that calls the ops of all cases, its inputs, and the ops."""
     defined = [
-        define(case.schema, case.out_schema, case.kernel, fake=case.fake, by_hand=case.by_hand) for case in cases
+        define(
+            case.schema, case.out_schema, case.kernel, fake=case.fake, by_hand=case.by_hand, reuses=case.reuses
+        )
+        for case in cases
     ]
     inputs = [case.inputs() for case in cases]
 
@@ -54,6 +57,7 @@ def one_graph(cases: list[Case]) -> Iterator[tuple[Callable[..., Any], list[torc
         return results
 
     yield graph, [value for own in inputs for value in own], defined
+    assert not any(ops.calls["in place"] for ops in defined), "only Python code reuses an input"
     for ops in defined:
         ops.destroy()
 

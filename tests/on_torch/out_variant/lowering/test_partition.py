@@ -172,6 +172,36 @@ if hasattr(torch.Tag, "cudagraph_unsafe"):
         assert main.count("= empty_strided_cpu(") == 2
         assert main.count("# reuse") == 4
 
+    def test_an_input_is_reused_inside_a_partition_and_between_partitions_only_if_it_is_no_partition_s() -> None:
+        unsafe = one_output(lambda x: x * 2 + 1, functional_tags=(torch.Tag.cudagraph_unsafe,), reuses={"out": "x"})
+        safe = one_output(lambda x: x - 3, reuses={"out": "x"})
+
+        def graph(x: torch.Tensor) -> Any:
+            x = safe.functional(safe.functional(x + 1))  # a partition: both in place
+            for _ in range(3):
+                x = unsafe.functional(x)  # the first one's input comes out of it
+            return safe.functional(x)  # what a partition is given is not its own
+
+        with as_on_a_gpu(), poisoned_allocations():
+            code = compile_and_compare(graph, torch.randn(4, 8))
+        out, taken = memory_of_partitions(code)
+        assert out
+        assert not taken
+        assert (safe.calls["in place"], unsafe.calls["in place"]) == (2, 2)
+
+    def test_between_partitions_no_out_buffer_is_made_of_what_torch_may_give_a_cuda_graph_s_memory() -> None:
+        """Torch's own kernel takes the memory of a partition's output, and its result is no input to reuse."""
+        inside = one_output(lambda x: x - 3)
+        outside = one_output(lambda x: x * 2 + 1, reuses={"out": "x"})
+
+        def graph(x: torch.Tensor) -> Any:
+            made = inside.functional(x)
+            return outside.functional((made + outside.functional(made)).t().contiguous().t())
+
+        with only_op_is_inside_a_partition(inside.functional), poisoned_allocations():
+            compile_and_compare(graph, torch.randn(4, 4))
+        assert outside.calls["in place"] == 0
+
     def test_without_cuda_graphs_an_out_buffer_takes_any_freed_buffer() -> None:
         unsafe = one_output(lambda x: x * 2 + 1, functional_tags=(torch.Tag.cudagraph_unsafe,))
 

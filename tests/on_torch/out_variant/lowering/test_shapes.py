@@ -17,7 +17,15 @@ from support.ops import define
 def test_shape_compiles_to_eager_s_result_and_is_lowered_or_declined_as_said(
     case: Case, catalogue: dict[str, str]
 ) -> None:
-    ops = define(case.schema, case.out_schema, case.kernel, fake=case.fake, by_hand=case.by_hand, out_key=case.out_key)
+    ops = define(
+        case.schema,
+        case.out_schema,
+        case.kernel,
+        fake=case.fake,
+        by_hand=case.by_hand,
+        out_key=case.out_key,
+        reuses=case.reuses,
+    )
 
     def graph(*inputs: object) -> object:
         return case.run(ops.functional, *inputs)
