@@ -66,11 +66,11 @@ def may_reuse_input(op: OpOverload | str, outs: Mapping[str, str | Sequence[str]
 def _inputs(outs: Any) -> Inputs:
     if not isinstance(outs, Mapping):
         raise TypeError(f"expected a mapping such as {{'out': 'x'}}, found {outs!r}")
-    declared = {out: (inputs,) if isinstance(inputs, str) else tuple(inputs) for out, inputs in outs.items()}
-    wrong = [name for out, inputs in declared.items() for name in (out, *inputs) if not isinstance(name, str)]
-    if wrong:
-        raise TypeError(f"expected names of arguments, found {', '.join(map(repr, wrong))}")
-    return declared
+    several = {out: (inputs,) if isinstance(inputs, str) else inputs for out, inputs in outs.items()}
+    for out, inputs in several.items():
+        if not isinstance(inputs, Sequence) or not all(isinstance(name, str) for name in (out, *inputs)):
+            raise TypeError(f"expected names of arguments, found {out!r}: {inputs!r}")
+    return {out: tuple(inputs) for out, inputs in several.items()}
 
 
 def _problems(op: OpOverload, declared: Inputs) -> list[str]:
@@ -116,5 +116,5 @@ def _said_of(pair: Pair) -> Iterator[str]:
             if not problems:
                 yield name
             else:
-                what = f"may_reuse_input({name!r}, {_declared[name]}) is ignored: {pair.out.name()}"
+                what = f"what may_reuse_input says of {name} is ignored: {pair.out.name()}"
                 warn(process.settings(), f"{what}: {'; '.join(problems)}")

@@ -41,9 +41,7 @@ def shapes(*leave_out: str) -> list[Case]:
 def one_graph(cases: list[Case]) -> Iterator[tuple[Callable[..., Any], list[torch.Tensor], list[Ops]]]:
     """A function that calls the ops of all cases, its inputs, and the ops."""
     defined = [
-        define(
-            case.schema, case.out_schema, case.kernel, fake=case.fake, by_hand=case.by_hand, reuses=case.reuses
-        )
+        define(case.schema, case.out_schema, case.kernel, fake=case.fake, by_hand=case.by_hand, reuses=case.reuses)
         for case in cases
     ]
     inputs = [case.inputs() for case in cases]
