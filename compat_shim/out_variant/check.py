@@ -32,7 +32,8 @@ def check_kernels(
         Name of a check → ``"SUCCESS"``, or what went wrong, also what a kernel raised. The checks are
         ``"pair"`` (an out variant is found), ``"fake"`` (the fake kernel foretells sizes, strides, dtypes and
         devices) and ``"out"`` (the contract is kept and both kernels agree); ``"in place"`` is there where
-        ``may_reuse_input`` names the op, and ``"functional"`` where the functional op itself fails. An op that differs from itself is "not deterministic, not compared".
+        ``may_reuse_input`` names the op, and ``"functional"`` where the functional op itself fails. An op that
+        differs from itself is "not deterministic, not compared".
 
     Raises:
         KernelContractError: with ``raise_exception``; the message names the op and what differs.

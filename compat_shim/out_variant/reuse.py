@@ -100,7 +100,7 @@ def _unknown(schema: Any, out_schema: Any, declared: Inputs) -> list[str]:
 
 
 def declared(pair: Pair) -> Inputs:
-    """Out argument → inputs whose memory it may take; what was said of either half of the pair, the functional first."""
+    """Out argument → inputs whose memory it may take: what was said of the functional op, then of the out variant."""
     found: Inputs = {}
     for name in _said_of(pair):
         for out, inputs in _declared[name].items():

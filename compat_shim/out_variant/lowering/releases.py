@@ -67,12 +67,11 @@ def can_match_buffer_size(old: ir.Buffer, new: ir.Buffer) -> bool:
 
 def is_elsewhere(scheduler: Any, name: str, node: Any, users: Iterable[Any]) -> bool:
     """Whether a buffer is made or read on another stream than a scheduler node's, or is of another memory pool."""
-    if hasattr(scheduler, "has_cross_stream_hazard"):  # from 2.12 on: compares with the stream that made the buffer
-        if any(scheduler.has_cross_stream_hazard(name, one) for one in (node, *users)):
-            return True
-    if not hasattr(scheduler, "get_buf_mempool"):  # from 2.14 on
-        return False
-    return bool(scheduler.get_buf_mempool(name) != scheduler.node_to_mempool.get(node))
+    is_other_stream = getattr(scheduler, "has_cross_stream_hazard", None)  # from 2.12 on; that which made the buffer
+    if is_other_stream is not None and any(is_other_stream(name, one) for one in (node, *users)):
+        return True
+    pool_of = getattr(scheduler, "get_buf_mempool", None)  # from 2.14 on
+    return pool_of is not None and bool(pool_of(name) != scheduler.node_to_mempool.get(node))
 
 
 def calls_partitions(wrapper: Any) -> bool:

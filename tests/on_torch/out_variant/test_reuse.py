@@ -126,7 +126,7 @@ def kernels(library: Any, write: Any, functional: Any = functional) -> Any:
     library.define("g(Tensor x, Tensor y) -> Tensor")
     library.define("g.out(Tensor x, Tensor y, *, Tensor(a!) out) -> ()", tags=torch.Tag.out_variant)
     library.impl("g", functional, "CPU")
-    library.impl("g.out", lambda x, y, *, out: write(x, y, out), "CPU")
+    library.impl("g.out", lambda x, y, *, out: (write(x, y, out), None)[1], "CPU")
     torch.library.register_fake(f"{library.ns}::g", lambda x, y: torch.empty_like(x), lib=library)
     compat_shim.may_reuse_input(f"{library.ns}::g", {"out": ("y", "x")})
     return ops(library).g
@@ -172,5 +172,7 @@ def test_values_that_the_op_refuses_are_not_tried(library: Any) -> None:
         assert bool((x >= 0).all()), "no such values"
         return functional(x, y)
 
-    op = kernels(library, lambda x, y, out: out.copy_(refusing(x, y)), refusing)
-    assert check_kernels(op.default, ZEROS)["in place"] == "SUCCESS"
+    def write(x: torch.Tensor, y: torch.Tensor, out: torch.Tensor) -> None:
+        out.copy_(refusing(x, y))
+
+    assert check_kernels(kernels(library, write, refusing).default, ZEROS)["in place"] == "SUCCESS"

@@ -353,7 +353,7 @@ def test_only_a_plain_layout_fits() -> None:
     out = ir.Buffer(name="out", layout=layout())
     graph = mock.Mock(**{"sizevars.statically_known_list_equals": lambda left, right: left == right})
     with (
-        mock.patch.object(donation.releases, "can_match_buffer_size", lambda *_: True),
+        mock.patch.object(donation.releases, "can_match_buffer_size", return_value=True),
         donation.V.set_graph_handler(graph),
     ):
         fits = [donation._fits(ir.Buffer(name="x", layout=kind), out) for kind in (*kinds, pinned)]
@@ -371,6 +371,6 @@ if ELSEWHERE:
     @pytest.mark.parametrize(("asked", "answer"), ELSEWHERE)
     def test_a_buffer_on_another_stream_or_of_another_pool_is_kept(asked: str, answer: Any) -> None:
         ops = one()
-        with mock.patch.object(Scheduler, asked, lambda *_: answer):
+        with mock.patch.object(Scheduler, asked, return_value=answer):
             compile_and_compare(lambda x: ops.functional(ops.functional(x)), X)
         assert ops.calls["in place"] == 0
