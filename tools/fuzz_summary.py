@@ -21,8 +21,9 @@ def read(folder: Path) -> dict[str, list[dict[str, Any]]]:
 def render(found: dict[str, list[dict[str, Any]]], what: str = "graphs") -> str:
     """The table: a row a release."""
     lines = [
-        f"| torch | seed | {what} | right | stock fails too | failed | calls lowered | calls declined | minutes |",
-        "| --- |" + " --- |" * 8,
+        f"| torch | seed | {what} | right | stock fails too | failed | calls lowered | in place | calls declined |"
+        " minutes |",
+        "| --- |" + " --- |" * 9,
     ]
     for release, shards in found.items():
         kinds: collections.Counter[str] = collections.Counter()
@@ -32,10 +33,12 @@ def render(found: dict[str, list[dict[str, Any]]], what: str = "graphs") -> str:
             calls.update(shard["calls"])
         seeds = ", ".join(sorted({str(shard["seed"]) for shard in shards}))
         lowered = calls["lowered"]
+        in_place = sum(shard["in place"] for shard in shards)
         minutes = sum(shard["seconds"] for shard in shards) / 60
+        failed = kinds["failed"] + kinds["invalid"]
         lines.append(
-            f"| {release} | {seeds} | {kinds.total()} | {kinds['right']} | {kinds['stock fails too']} |"
-            f" {kinds['failed'] + kinds['invalid']} | {lowered} | {calls.total() - lowered} | {minutes:.0f} |"
+            f"| {release} | {seeds} | {kinds.total()} | {kinds['right']} | {kinds['stock fails too']} | {failed} |"
+            f" {lowered} | {in_place} | {calls.total() - lowered} | {minutes:.0f} |"
         )
     return "\n".join(lines)
 

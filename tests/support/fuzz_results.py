@@ -21,6 +21,7 @@ def keep(
     calls: Counter[str],
     stock: Counter[str],
     failures: list[str],
+    in_place: int = 0,
 ) -> None:
     """Write them to ``$FUZZ_RESULTS<suffix>``, in the folder of this torch, if that is set.
 
@@ -29,6 +30,7 @@ def keep(
         kinds: the verdicts.
         calls: what became of the calls.
         stock: why stock torch fails too.
+        in_place: how many out buffers were an input's memory.
     """
     if "FUZZ_RESULTS" not in os.environ:
         return
@@ -40,6 +42,7 @@ def keep(
         "calls": calls,
         "stock fails too": stock,
         "failures": failures,
+        "in place": in_place,
         "seconds": round(time.monotonic() - started),
     }
     (folder / f"{shard}.json").write_text(json.dumps(result, indent=1), encoding="utf-8")

@@ -57,6 +57,7 @@ def define(
     functional_tags: Any = (),
     namespace: str | None = None,
     out_key: str = "CompositeExplicitAutograd",
+    in_place: bool = False,
     reuses: Any = None,
 ) -> Ops:
     """Define ``schema`` and ``out_schema`` (both without namespace) over one kernel.
@@ -67,7 +68,8 @@ def define(
         tags: of the out variant, by default ``torch.Tag.out_variant``.
         by_hand: leave it untagged and register the pair instead.
         out_key: the dispatch key of the out variant's kernel.
-        reuses: out argument → input, told by ``may_reuse_input``; its calls with that input are counted as "in place".
+        in_place: the out variant's kernel may be given an input for an out buffer; that is counted as "in place".
+        reuses: out argument → input, told by ``may_reuse_input``: implies ``in_place``.
     """
     namespace = namespace or f"compat_shim_test_{next(_numbers)}"
     library = torch.library.Library(namespace, "FRAGMENT")
@@ -82,7 +84,7 @@ def define(
         out_name = out_schema.partition("(")[0]
         library.define(out_schema, tags=() if by_hand else (tags or torch.Tag.out_variant))
         out = _overload(namespace, out_name)
-        library.impl(out_name, out_kernel(out, functional, kernel, calls, reuses is not None), out_key)
+        library.impl(out_name, out_kernel(out, functional, kernel, calls, in_place or reuses is not None), out_key)
         if reuses is not None:
             compat_shim.may_reuse_input(out, reuses)
         if by_hand:

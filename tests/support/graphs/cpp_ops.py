@@ -87,7 +87,7 @@ class _Calls(dict[str, int]):
         self._values = {name: ctypes.c_long.in_dll(library, f"{name}_calls") for name in ("functional", "out")}
 
     def __getitem__(self, name: str) -> int:
-        return self._values[name].value
+        return self._values[name].value if name in self._values else 0
 
     def clear(self) -> None:
         for value in self._values.values():

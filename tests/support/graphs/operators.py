@@ -11,6 +11,7 @@ import torch
 from hypothesis import strategies as st
 
 import compat_shim
+from compat_shim.out_variant import schema as schemas
 from support.graphs.outputs import Output, digest, make_outputs, outputs, real
 from support.graphs.signatures import FLAT, NAMES, Signature, signatures
 from support.ops import Ops, by_name, define, functional_kernel, out_kernel, with_signature
@@ -43,6 +44,7 @@ class Operator:
             ``custom_op by hand`` (both are custom ops, the outs positional).
         names: the overloads' names, with a flat name where the first character is "_".
         tag: of the functional op, or "".
+        reuses: place of an out argument → inputs whose memory it may take (``may_reuse_input``).
     """
 
     name: str
@@ -52,6 +54,7 @@ class Operator:
     names: tuple[str, str]
     tag: str
     out_key: str
+    reuses: tuple[tuple[int, tuple[str, ...]], ...] = ()
 
     @property
     def keeps(self) -> int | None:
@@ -82,6 +85,13 @@ class Operator:
         return make_outputs(self.outputs, total)
 
     def register(self, namespace: str, with_out: bool) -> Ops:
+        ops = self._register(namespace, with_out)
+        if with_out and self.reuses:
+            outs = schemas.out_names(ops.out._schema)
+            compat_shim.may_reuse_input(ops.out, {outs[place]: inputs for place, inputs in self.reuses})
+        return ops
+
+    def _register(self, namespace: str, with_out: bool) -> Ops:
         functional = self.name + self.names[0] + self.signature.functional()
         out = self.name + self.names[1] + self.signature.out() if with_out else None
         tags = (getattr(torch.Tag, self.tag),) if self.tag else ()
@@ -96,6 +106,7 @@ class Operator:
             tags=(torch.Tag.out_variant, *tags),
             namespace=namespace,
             out_key=self.out_key,
+            in_place=bool(self.reuses),
         )
 
     def _register_custom_op(self, namespace: str, out: str | None, tags: tuple[torch.Tag, ...]) -> Ops:
@@ -125,18 +136,21 @@ class Operator:
         if out is not None and self.route == "custom_op":
             library.define(out, tags=(torch.Tag.out_variant, *tags))
             found = getattr(getattr(getattr(torch.ops, namespace), self.name), self.names[1][1:])
-            library.impl(self.name + self.names[1], out_kernel(found, functional, self.kernel, calls), self.out_key)
+            library.impl(self.name + self.names[1], self._out_kernel(found, functional, calls), self.out_key)
         elif out is not None:
             outs = tuple(f"o{index}" for index in range(len(self.outputs)))
             found = custom_op(
                 self.name + self.names[1],
-                lambda op: out_kernel(op, functional, self.kernel, calls),
+                lambda op: self._out_kernel(op, functional, calls),
                 outs,
                 self.signature.out(),
                 lambda op: lambda *args, **kwargs: None,
             )
             compat_shim.register_out_variant(functional, found)
         return Ops(namespace, library, functional, found, calls)
+
+    def _out_kernel(self, op: Any, functional: Any, calls: collections.Counter[str]) -> Any:
+        return out_kernel(op, functional, self.kernel, calls, in_place=bool(self.reuses))
 
 
 @st.composite
@@ -160,7 +174,17 @@ def operators(draw: st.DrawFn, name: str, keeps: bool) -> Operator:
         signature = _tensors_by_position(signature)
     tag = draw(st.sampled_from(["", "", "", *TAGS]))
     key = draw(st.sampled_from(["CompositeExplicitAutograd", "CPU"]))
-    return Operator(name, signature, results, route, names, tag, key)
+    return Operator(name, signature, results, route, names, tag, key, draw(_reuses(signature, len(results))))
+
+
+@st.composite
+def _reuses(draw: st.DrawFn, signature: Signature, outs: int) -> tuple[tuple[int, tuple[str, ...]], ...]:
+    """For a third of the ops nothing; else one or more inputs for each of the out arguments."""
+    if draw(st.integers(0, 2)) == 0:
+        return ()
+    inputs = [argument.name for argument in signature.arguments if argument.kind in ("Tensor", "Tensor?")]
+    several = st.lists(st.sampled_from(inputs), min_size=1, max_size=3, unique=True)
+    return tuple((place, tuple(draw(several))) for place in range(outs))
 
 
 def _tensors_by_position(signature: Signature) -> Signature:

@@ -55,10 +55,15 @@ TRACED = SimpleNamespace(
 
 @dataclasses.dataclass
 class Verdict:
-    """What became of a program: ``right``, ``stock fails too``, ``failed`` or ``invalid``, and why."""
+    """What became of a program: ``right``, ``stock fails too``, ``failed`` or ``invalid``, and why.
+
+    Attributes:
+        in_place: how many out buffers were an input's memory, where it is right.
+    """
 
     kind: str
     why: str = ""
+    in_place: int = 0
 
 
 class Invalid(Exception):
@@ -72,13 +77,13 @@ class Wrong(Exception):
 def judge(program: Program) -> Verdict:
     """Compile and run a program; where that is not right, the same without out variants."""
     try:
-        _run(program, with_out=True)
+        in_place = _run(program, with_out=True)
     except Invalid as invalid:
         return Verdict("invalid", str(invalid))
     except Exception as found:
         ours = found
     else:
-        return Verdict("right")
+        return Verdict("right", in_place=in_place)
     try:
         _run(program, with_out=False)
     except Exception as stock:
@@ -135,7 +140,9 @@ def _step(graph: Callable[..., Any], inputs: list[torch.Tensor]) -> Any:
     return [value.detach() for value in results], [value.grad for value in inputs]
 
 
-def _run(program: Program, with_out: bool) -> None:
+def _run(program: Program, with_out: bool) -> int:
+    """Compile, run and compare; how many out buffers were an input's memory."""
+    in_place = 0
     namespace = f"fuzz_{next(_numbers)}"
     ops = {op.name: op.register(namespace, with_out) for op in program.operators}
     _kept.append(ops)
@@ -164,10 +171,12 @@ def _run(program: Program, with_out: bool) -> None:
                 for value in given:
                     torch._dynamo.maybe_mark_dynamic(value, 0)
             found = _step(compiled, given)
+            in_place += sum(op.calls["in place"] for op in ops.values())
             if not same(found, expected):
                 raise Wrong(f"at size +{more}\n found {found}\n eager {expected}")
             if with_out:
                 _check_lowered(program, ops)
+    return in_place
 
 
 def _check_lowered(program: Program, ops: dict[str, Ops]) -> None:

@@ -61,6 +61,7 @@ class Program:
             lines.append(
                 f"{op.route}, {op.tag or 'no tag'}, {op.out_key}: {op.name}{op.names[0]}{op.signature.functional()}"
             )
+            lines += [f"    may reuse {op.reuses}"] if op.reuses else []
             lines.append(f"    {op.name}{op.names[1]}{op.signature.out()}")
             lines += [f"    {output}" for output in op.outputs]
         return "\n".join([*lines, self.source])

@@ -51,16 +51,19 @@ else:
         events: collections.Counter[str] = collections.Counter()
         stock: collections.Counter[str] = collections.Counter()
         failures: list[str] = []
+        in_place = 0
         started = time.monotonic()
 
         @seed(SEED * 1000 + shard)
         @settings(max_examples=min(SHARD, EXAMPLES - shard * SHARD), phases=[Phase.generate], **COMMON)
         @given(programs(kernels=True, more=cpp_ops.OPERATORS))
         def run(program: Program) -> None:
+            nonlocal in_place
             assume(repr(program) not in seen)
             seen.add(repr(program))
             verdict = judge(program)
             kinds[verdict.kind] += 1
+            in_place += verdict.in_place
             events.update(counters["compat_shim"])
             if verdict.kind == "stock fails too":
                 stock[verdict.why] += 1
@@ -68,6 +71,7 @@ else:
                 failures.append(verdict.why)
 
         run()
-        fuzz_results.keep("", shard, started, seed=SEED, kinds=kinds, calls=events, stock=stock, failures=failures)
+        results: dict[str, Any] = {"kinds": kinds, "calls": events, "stock": stock, "failures": failures}
+        fuzz_results.keep("", shard, started, seed=SEED, **results, in_place=in_place)
         assert not failures, "\n\n".join(failures)
         assert not kinds["invalid"], "the generator makes programs that eager refuses"
