@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import os
 import statistics
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import torch
 import torch._inductor.compile_fx
@@ -22,11 +22,10 @@ import compat_shim
 from benchmarks import call_ops
 from benchmarks.contenders import SHIM, STOCK, side
 from benchmarks.options import read
-from benchmarks.turns import turns
+from benchmarks.paired import Step, quartiles, times
 from compat_shim.demo.contenders import own_code
 from compat_shim.demo.measure import step_time
 
-Step = Callable[[torch.Tensor], torch.Tensor]
 CALLS = 64
 AGAIN, BARE = "stock again", "bare"
 
@@ -94,11 +93,7 @@ def _measure(step: Step, calls: int, x: torch.Tensor, write: call_ops.Write, rou
     for _ in range(10):  # of torch 2.15's first calls each looks for aliases
         for one in steps.values():
             step_time(one, x)
-    times: dict[str, list[float]] = {name: [] for name in steps}
-    for order in turns(list(steps), rounds):
-        for name in order:
-            times[name].append(step_time(steps[name], x) * 1e6 / calls)
-    return times
+    return times(steps, x, rounds)
 
 
 def main() -> None:
@@ -114,13 +109,10 @@ def main() -> None:
     results = {}
     with torch.no_grad():
         for kind, step, calls in _kinds():
-            times = _measure(step, calls, x, call_ops.kernel(options.device), options.rounds)
-            ratios = {
-                name: [mine / stock for mine, stock in zip(times[name], times[STOCK])] for name in (SHIM, AGAIN, BARE)
-            }
-            low, middle, high = statistics.quantiles(ratios[SHIM], n=4)
-            medians = {name: statistics.median(values) for name, values in ratios.items()}
-            stock = statistics.median(times[STOCK])
+            found = _measure(step, calls, x, call_ops.kernel(options.device), options.rounds)
+            low, middle, high = quartiles(found, SHIM, STOCK)
+            medians = {name: quartiles(found, name, STOCK)[1] for name in (SHIM, AGAIN, BARE)}
+            stock = statistics.median(found[STOCK]) * 1e6 / calls
             print(
                 f"  {kind:30}{stock:9.2f}{middle:14.3f}{f'{low:.3f} - {high:.3f}':>16}{medians[AGAIN]:8.3f}"
                 f"{medians[BARE]:14.3f}",

@@ -17,9 +17,9 @@ import torch._inductor.compile_fx
 import compat_shim
 from benchmarks.contenders import SHIM, STOCK, side
 from benchmarks.options import read
-from benchmarks.turns import turns
+from benchmarks.paired import Step, quartiles, times
 from compat_shim.demo.contenders import own_code
-from compat_shim.demo.measure import memory, step_time
+from compat_shim.demo.measure import memory
 
 CALLS, ROWS, WIDTH = 16, 8, 64
 NAMESPACE = "compat_shim_mutable"
@@ -69,30 +69,26 @@ def main() -> None:
     library = register(options.device)
     x = torch.randn(ROWS, WIDTH, device=options.device)
     writing, functional = _steps(options.device)
-    steps: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {}
+    steps: dict[str, Step] = {}
     with torch.no_grad():
         for name, step in ((STOCK, writing), (SHIM, writing), (FUNCTIONAL, functional), (AGAIN, writing)):
             with side(STOCK if name == AGAIN else SHIM if name == FUNCTIONAL else name):
                 own = own_code(step, f"step_{name}".replace(" ", "_"))
                 steps[name] = torch.compile(own, fullgraph=True, dynamic=False)
                 assert torch.equal(steps[name](x), steps[STOCK](x))
-        times: dict[str, list[float]] = {name: [] for name in steps}
-        for order in turns(list(steps), options.rounds):
-            for name in order:
-                times[name].append(step_time(steps[name], x))
+        found = times(steps, x, options.rounds)
         held = {name: memory(step, x) for name, step in steps.items()}
-    ratios = {name: [mine / stock for mine, stock in zip(times[name], times[STOCK])] for name in steps}
     print(f"a chain of {CALLS} calls, torch {torch.__version__} on {options.device}")
     for name in steps:
-        low, middle, high = statistics.quantiles(ratios[name], n=4)
+        low, middle, high = quartiles(found, name, STOCK)
         print(
-            f"  {name:15}{statistics.median(times[name]) * 1e6:9.0f} us{middle:8.3f} ({low:.3f} - {high:.3f})"
+            f"  {name:15}{statistics.median(found[name]) * 1e6:9.0f} us{middle:8.3f} ({low:.3f} - {high:.3f})"
             f"{held[name].allocations:5} allocations{held[name].peak:9,} bytes at most"
         )
     if options.save:
         figures = {
             name: {
-                "ratio": statistics.median(ratios[name]),
+                "ratio": quartiles(found, name, STOCK)[1],
                 "allocations": held[name].allocations,
                 "peak": held[name].peak,
             }

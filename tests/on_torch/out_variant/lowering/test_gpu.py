@@ -48,15 +48,16 @@ if torch.cuda.is_available():
         assert not [key for key in counters["compat_shim"] if key.startswith("declined")]
 
     @pytest.mark.skipif(not hasattr(torch.Tag, "cudagraph_unsafe"), reason="this torch has no such tag")
-    def test_a_result_made_between_partitions_is_kept_over_the_next_step() -> None:
+    @pytest.mark.parametrize("reuses", [None, {"out": "x"}])
+    def test_a_result_made_between_partitions_is_kept_over_the_next_step(reuses: Any) -> None:
         schemas = ("f(Tensor x) -> Tensor", "f.out(Tensor x, *, Tensor(a!) out) -> Tensor(a!)")
-        unsafe = define(*schemas, lambda x: x * 2 + 1, functional_tags=(torch.Tag.cudagraph_unsafe,))
-        safe = define(*schemas, lambda x: x - 3)
+        unsafe = define(*schemas, lambda x: x * 2 + 1, functional_tags=(torch.Tag.cudagraph_unsafe,), reuses=reuses)
+        safe = define(*schemas, lambda x: x - 3, reuses=reuses)
 
         def graph(x: torch.Tensor) -> Any:
-            b = safe.functional(unsafe.functional(x))
+            b = safe.functional(safe.functional(unsafe.functional(x)))
             c = unsafe.functional(b)
-            return unsafe.functional(b), unsafe.functional(c)
+            return unsafe.functional(b), unsafe.functional(unsafe.functional(unsafe.functional(c)))
 
         torch._dynamo.reset()
         counters.clear()
@@ -67,7 +68,8 @@ if torch.cuda.is_available():
                 torch.manual_seed(seed)
                 x = torch.randn(64, 128, device="cuda")
                 kept.append((compiled(x.clone()), graph(x)))
-        assert counters["compat_shim"]["lowered"] == 5
+        assert counters["compat_shim"]["lowered"] == 8
+        assert (unsafe.calls["in place"] > 0) is (reuses is not None)
         for found, expected in kept:  # none is cloned: what stock returns here is a tensor of its own
             assert same(found, expected)
 

@@ -1,0 +1,115 @@
+"""``python -m benchmarks.in_place``: a chain of elementwise calls that reuse their input, against two buffers.
+
+``may_reuse_input`` lets the out buffer of a call be the input that dies there, so a chain needs one buffer where it
+needs two otherwise. On a GPU the one may fit into the L2 cache where the two do not. The contenders are the shim
+without that word, twice, and with it, all with CUDA graphs and all without.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch._inductor.compile_fx
+
+import compat_shim
+from benchmarks.options import read
+from benchmarks.paired import Step, quartiles, times
+from compat_shim.demo.contenders import own_code
+from compat_shim.demo.measure import memory
+
+CALLS = 16
+NAMESPACE = "compat_shim_in_place"
+TWO, AGAIN, ONE = "two buffers", "two buffers again", "in place"
+SIZES = {"cuda": (8, 16, 20, 24, 28, 32, 40, 48, 64), "cpu": (1, 4, 16)}  # MB of a buffer
+
+
+def register(device: str) -> torch.library.Library:
+    """``kept`` and ``reused``, both ``(Tensor x, float s) -> Tensor`` with an out variant: one word apart."""
+    library = torch.library.Library(NAMESPACE, "FRAGMENT")
+    write = _kernel(device)
+    for name in ("kept", "reused"):
+        library.define(f"{name}(Tensor x, float s) -> Tensor")
+        library.define(f"{name}.out(Tensor x, float s, *, Tensor(a!) out) -> ()", tags=torch.Tag.out_variant)
+        library.impl(name, lambda x, s: x * s, device.upper())
+        library.impl(f"{name}.out", lambda x, s, *, out: write(x, s, out), device.upper())
+        torch.library.register_fake(f"{NAMESPACE}::{name}", lambda x, s: torch.empty_like(x), lib=library)
+    compat_shim.may_reuse_input(f"{NAMESPACE}::reused", {"out": "x"})
+    return library
+
+
+def _kernel(device: str) -> Callable[[torch.Tensor, float, torch.Tensor], None]:
+    if device == "cuda":
+        from benchmarks.triton_scale import scale  # triton is not there on every machine
+
+        return scale
+
+    def write(x: torch.Tensor, s: float, out: torch.Tensor) -> None:
+        torch.mul(x, s, out=out)
+
+    return write
+
+
+def _step(name: str) -> Step:
+    op = getattr(getattr(torch.ops, NAMESPACE), name).default
+
+    def step(x: torch.Tensor) -> torch.Tensor:
+        for _ in range(CALLS):
+            x = op(x, 1.001)
+        return x
+
+    return step
+
+
+def _measure(x: torch.Tensor, graphs: bool, rounds: int) -> dict[str, Any]:
+    torch._dynamo.reset()
+    mode = "reduce-overhead" if graphs else None
+    steps: dict[str, Step] = {}
+    peaks = {}
+    for name, op in ((TWO, "kept"), (ONE, "reused"), (AGAIN, "kept")):
+        own = own_code(_step(op), f"step_{name}".replace(" ", "_"))
+        steps[name] = torch.compile(own, fullgraph=True, dynamic=False, mode=mode)
+        peaks[name] = memory(steps[name], x).peak if graphs else 0  # when its graph is recorded
+        for _ in range(5):
+            steps[name](x)
+        assert torch.equal(steps[name](x), steps[TWO](x))
+        peaks[name] = peaks[name] if graphs else memory(steps[name], x).peak
+    found = times(steps, x, rounds)
+    return {
+        "two buffers us": statistics.median(found[TWO]) * 1e6,
+        "in place": quartiles(found, ONE, TWO),
+        "again": quartiles(found, AGAIN, TWO)[1],
+        "peak": {name: peaks[name] for name in (TWO, ONE)},
+    }
+
+
+def main() -> None:
+    """Print the ratio of each size, and keep them as JSON."""
+    options = read("in_place", __doc__, rounds=200)
+    library = register(options.device)
+    print(f"a chain of {CALLS} calls, torch {torch.__version__} on {options.device}: in place / two buffers")
+    results: dict[str, dict[str, Any]] = {}
+    for graphs in (True, False) if options.device == "cuda" else (False,):
+        kind = results.setdefault("CUDA graphs" if graphs else "no graphs", {})
+        for size in SIZES[options.device]:
+            with torch.no_grad():
+                x = torch.rand(size << 18, device=options.device)
+                kind[f"{size} MB"] = found = _measure(x, graphs, options.rounds)
+            low, middle, high = found["in place"]
+            print(
+                f"  {'CUDA graphs' if graphs else '':12}{size:4} MB{found['two buffers us']:9.0f} us{middle:8.3f}"
+                f" ({low:.3f} - {high:.3f}) again {found['again']:.3f}"
+                f"  peak {found['peak'][TWO] / 2**20:.0f} -> {found['peak'][ONE] / 2**20:.0f} MB",
+                flush=True,
+            )
+    if options.save:
+        head = {"torch": torch.__version__, "device": options.device, "calls": CALLS}
+        options.save.write_text(json.dumps({**head, "sizes": results}, indent=1) + "\n")
+    del library
+
+
+if __name__ == "__main__":
+    main()
