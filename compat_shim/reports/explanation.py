@@ -25,12 +25,12 @@ class CallSite:
         buffer_bytes: their size by the sizes seen at this compile (of the op's own outputs where it is
             not lowered); None if that is not known.
         reused: how many of them are buffers that something else needed before.
-        in_place: the inputs whose memory an out buffer takes over in the call (``may_reuse_input``).
         call: the emitted line.
         short: whether it calls the kernel's Python function, in each step in which nobody listens on the way round.
         long_way: why it goes through the dispatcher instead, as far as that was told.
         where: the line of user code, as far as torch tells.
         graph: the number of the compiled graph, from 0.
+        in_place: the inputs whose memory an out buffer takes over in the call (``may_reuse_input``).
     """
 
     op: str
@@ -43,12 +43,12 @@ class CallSite:
     buffers: int
     buffer_bytes: int | None
     reused: int
-    in_place: tuple[str, ...]
     call: str
     short: bool
     long_way: str
     where: str
     graph: int
+    in_place: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

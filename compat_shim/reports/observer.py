@@ -137,12 +137,12 @@ def _call_site(decision: announce.Decision, size: int | None, emitted: _Emitted,
         buffers=len(decision.buffers),
         buffer_bytes=size,
         reused=sum(map(emitted.reuses, decision.buffers)),
-        in_place=tuple(emitted.in_place[buffer] for buffer in decision.buffers if buffer in emitted.in_place),
         call=line,
         short=way is not None and way.long_way is None,
         long_way="" if way is None or way.long_way is None else way.long_way.value,
         where=_where(decision.stack_trace),
         graph=graph,
+        in_place=tuple(emitted.in_place[buffer] for buffer in decision.buffers if buffer in emitted.in_place),
     )
 
 
