@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from typing import Any
 
 from compat_shim import process
-from compat_shim.activation import user_code
-from compat_shim.commands import import_option
+from compat_shim.commands import failures, import_option
 from compat_shim.commands.exit_codes import DONE, FOUND_WRONG
 from compat_shim.patching.errors import ShimError
 
@@ -31,7 +29,14 @@ def add_to(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the status; returns the exit code."""
+    """Print the status, without torch too.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        failures.Failure: torch, or what ``--import`` names, cannot be imported.
+    """
     # The other commands start where packaging is missing, which these need.
     from compat_shim.reports import release_table
     from compat_shim.reports.status import make_status
@@ -40,18 +45,17 @@ def run(options: argparse.Namespace) -> int:
         print(release_table.table())
         return DONE
     owner = process.owner()
+    no_torch = None
     try:
-        # Activates what waits for it. Not there, it is no error: the status says so.
-        import torch  # noqa: F401
-
-        for name in options.imports:
-            user_code.load(name)
+        import_option.load(options)
         if owner.engine is not None:
             owner.engine.import_all()
-    except ImportError as error:
-        print(f"torch cannot be imported: {error}", file=sys.stderr)
+    except failures.NoTorch as failure:  # the status tells where it was looked for
+        no_torch = failure
     except ShimError as error:  # COMPAT_SHIM=strict
-        print(error, file=sys.stderr)
+        failures.say("status", str(error))
     status = make_status(owner)
     print(json.dumps(status.to_dict(), indent=2) if options.json else status)
+    if no_torch is not None:
+        raise no_torch
     return DONE if status.good else FOUND_WRONG
