@@ -29,7 +29,8 @@ def settings() -> str:
     for setting in env.SETTINGS:
         for value, meaning in setting.values.items():
             default = " (default)" if value == setting.default else ""
-            shown = f"`{value}`{default}" if value else "not set"
+            also = "".join(f", `{word}`" for word, means in setting.also.items() if means == value)
+            shown = f"`{value}`{default}{also}" if value else "not set"
             rows.append(f"| `{setting.name}` | {shown} | {meaning} | {setting.since} |")
     return "\n".join(rows)
 
