@@ -17,10 +17,14 @@ def add_to(commands: Any) -> None:
     parser = commands.add_parser(
         "status",
         help="what was found and done on this torch",
-        description="Import torch and its compiler, apply every feature and print what became of each patch."
-        " Exit code 0 if every feature is applied or native, 1 otherwise.",
+        description="Import torch and its compiler, apply every feature and print what came of it: one screen, what is"
+        " wrong first. Exit code 0 if nothing is wrong, 1 if something is or the shim is off, 2 if torch, or what"
+        " --import names, cannot be imported.",
     )
-    parser.add_argument("--json", action="store_true", help="print JSON (schema_version 1)")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("-v", "--verbose", action="store_true", help="print all: every patch, path, pair and reason")
+    how.add_argument("--json", action="store_true", help="print JSON (schema_version 1)")
+    how.add_argument("--paste", action="store_true", help="print a block for a bug report, without the home folder")
     parser.add_argument(
         "--releases", action="store_true", help="print the support table of all releases of torch instead; exit code 0"
     )
@@ -55,7 +59,10 @@ def run(options: argparse.Namespace) -> int:
     except ShimError as error:  # COMPAT_SHIM=strict
         failures.say("status", str(error))
     status = make_status(owner)
-    print(json.dumps(status.to_dict(), indent=2) if options.json else status)
+    if options.json:
+        print(json.dumps(status.to_dict(), indent=2))
+    else:
+        print(status.details() if options.verbose else status.bug_report() if options.paste else status)
     if no_torch is not None:
         raise no_torch
     return DONE if status.good else FOUND_WRONG
