@@ -7,6 +7,7 @@ import torch. ``COMPAT_SHIM=off`` in the environment makes the import do nothing
 from compat_shim import activation as _activation
 from compat_shim import shim as _shim
 from compat_shim._version import VERSION as _VERSION
+from compat_shim.patching.errors import KernelContractError, ShimError
 
 TYPE_CHECKING = False  # typing is slow to import at start-up; checkers know this name
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 __version__ = _VERSION
 
 __all__ = [
+    "KernelContractError",
+    "ShimError",
     "activate",
     "deactivate",
     "explain",

@@ -163,8 +163,8 @@ def activate() -> None:
     *import* from doing so; the other settings are read anew from the environment.
 
     Raises:
-        compat_shim.patching.errors.ShimError: with ``COMPAT_SHIM=strict``, if a feature whose
-            modules are already imported cannot be applied, or a variable has an unknown value.
+        ShimError: with ``COMPAT_SHIM=strict``, if a feature whose modules are already imported cannot be
+            applied, or a variable or its value is unknown.
     """
     process.owner().activate("activate()")
 

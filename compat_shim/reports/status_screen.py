@@ -43,7 +43,7 @@ def screen(status: Status) -> str:
         Block("asked for", asked_for, f"{len(asked_for)} words of {env.PAIR} pair nothing"),
         Block("limited", list(_limited(status)), "pairs that are not lowered on some device"),
         Block("waiting", waiting, f"{len(waiting)} pairs, registered by name, of which an op is missing"),
-        Block("tagged", list(_tagged(status)), f"{len(status.candidates)} in no pair; -v says what pairs each"),
+        Block("tagged", list(_tagged(status)), "overloads in no pair; -v says what pairs each"),
         Block("unpaired", unpaired, f"ops of {len(unpaired)} namespaces; `run --pair NAMESPACE` pairs what fits"),
         Block("patched", list(_foreign(status)), f"{len(status.foreign)} of torch's functions, by others"),
     ]

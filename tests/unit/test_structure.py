@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "demo": {"", "out_variant"},
     "testing": {"reports", "out_variant"},
     "reports": {"calls", "out_variant", "patches", "patching", "activation", "release", "process"},
-    "": {"shim", "activation", "out_variant", "reports", "extension"},
+    "": {"shim", "activation", "patching", "out_variant", "reports", "extension"},
     "__main__": {"commands"},
     "shim": {"activation", "patches", "patching", "process"},
     "activation": {"", "patching", "process"},
