@@ -41,7 +41,7 @@ def told(command: str, run: Callable[[], int]) -> int:
     except Failure as failure:
         say(command, str(failure))
     except ShimError as error:
-        say(command, f"{error} ({env.MODE}=strict makes an error of it, auto a warning)")
+        say(command, f"{error}; mend that, or leave out {env.MODE}=strict, which makes an error of it")
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] != "packaging":
             raise

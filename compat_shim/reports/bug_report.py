@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import collections
 import os
 import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
+
+from compat_shim.reports.status_screen import pair_rows
 
 if TYPE_CHECKING:
     from compat_shim.reports.status import Status
@@ -31,8 +32,7 @@ def _lines(status: Status) -> Iterator[str]:
     for feature in status.features:
         if feature.expected or feature.found:
             yield f"  {feature.id}: expected {feature.expected or '-'}, found {feature.found or '-'}"
-    kinds = collections.Counter((pair.functional.partition("::")[0], pair.source) for pair in status.pairs)
-    yield f"pairs: {', '.join(f'{count} of {space} ({source})' for (space, source), count in kinds.items()) or 'none'}"
+    yield from (f"pairs: {row}" for row in pair_rows(status))
     yield from (f"waiting: {pair.functional} => {pair.out}" for pair in status.waiting)
     yield from (f"tagged, in no pair: {loose.candidate}" for loose in status.candidates)
     yield from (f"fit, in no pair: {len(found.pairs)} of {found.namespace}" for found in status.unpaired)

@@ -39,7 +39,7 @@ def screen(status: Status) -> str:
         Block("problems", problems, f"{len(problems)} of them", urgent=True),
         Block("features", bad, f"{len(bad)} verdicts that are not good", urgent=True),
         Block("pending", waits, "features wait for a module", urgent=True),
-        Block("pairs", list(_pairs(status)), f"{len(status.pairs)} of them"),
+        Block("pairs", list(pair_rows(status)), f"{len(status.pairs)} of them"),
         Block("asked for", asked_for, f"{len(asked_for)} words of {env.PAIR} pair nothing"),
         Block("limited", list(_limited(status)), "pairs that are not lowered on some device"),
         Block("waiting", waiting, f"{len(waiting)} pairs, registered by name, of which an op is missing"),
@@ -90,7 +90,8 @@ def _pending(status: Status) -> Iterator[str]:
         yield f"{', '.join(ids)}: {found}"
 
 
-def _pairs(status: Status) -> Iterator[str]:
+def pair_rows(status: Status) -> Iterator[str]:
+    """The pairs: each, or where they are many how many of each namespace."""
     if not status.pairs and status.active:
         yield "none in this process; `status --import MODULE` looks at the ops of a module"
     elif len(status.pairs) <= _FEW:

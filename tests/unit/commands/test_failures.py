@@ -122,7 +122,7 @@ def test_strict_and_a_wrong_variable_are_one_line(words: tuple[str, ...], how: s
         done = python(str(script), *words, torch=torch, **settings)
     assert the_line(done) == (
         f"compat-shim {words[0]}: COMPAT_SHIM_LOG='loud' is not one of quiet, warn, debug; 'warn' is used"
-        " (COMPAT_SHIM=strict makes an error of it, auto a warning)"
+        "; mend that, or leave out COMPAT_SHIM=strict, which makes an error of it"
     )
     assert done.stdout == ""
 
