@@ -4,8 +4,10 @@ Importing this package activates it, before or after ``import torch``, and does 
 import torch. ``COMPAT_SHIM=off`` in the environment makes the import do nothing.
 """
 
+from compat_shim import activation as _activation
 from compat_shim import shim as _shim
 from compat_shim._version import VERSION as _VERSION
+from compat_shim.patching.errors import KernelContractError, ShimError
 
 TYPE_CHECKING = False  # typing is slow to import at start-up; checkers know this name
 if TYPE_CHECKING:
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 __version__ = _VERSION
 
 __all__ = [
+    "KernelContractError",
+    "ShimError",
     "activate",
     "deactivate",
     "explain",
@@ -64,4 +68,5 @@ def __dir__() -> "list[str]":
     return sorted({*globals(), *__all__})
 
 
-_shim.activate_on_import()
+if not _activation.is_command():  # a command does it itself, and says what is wrong in one line
+    _shim.activate_on_import()

@@ -20,13 +20,22 @@ class Setting:
         default: the value that counts where it is not set.
         since: the first version of compat_shim that reads it.
         values: what it may be → what that does. A name in angle brackets stands for many values.
+        also: other words for values → the value.
     """
 
-    def __init__(self, name: str, default: str, since: str, values: "dict[str, str]") -> None:
+    def __init__(
+        self,
+        name: str,
+        default: str,
+        since: str,
+        values: "dict[str, str]",
+        also: "dict[str, str] | None" = None,
+    ) -> None:
         self.name = name
         self.default = default
         self.since = since
         self.values = values
+        self.also = also or {}
 
     @property
     def words(self) -> "tuple[str, ...]":
@@ -71,6 +80,7 @@ _CHECK = Setting(
         "0": "lowered calls are trusted",
         "1": "the first calls of each out variant are compared with the functional op",
     },
+    {"false": "0", "no": "0", "off": "0", "true": "1", "yes": "1", "on": "1"},
 )
 _CALLS = Setting(
     "COMPAT_SHIM_CALLS",
@@ -113,6 +123,7 @@ _ROUTE = Setting(
 SETTINGS = (_MODE, _FEATURES, _LOG, _CHECK, _CALLS, _PAIR, _IMPORT, _ROUTE)
 
 MODE, FEATURES, LOG, CHECK, CALLS, PAIR, IMPORT, ROUTE = NAMES = tuple(setting.name for setting in SETTINGS)
+_PREFIX = f"{MODE}_"
 MODES, LOG_LEVELS, WHICH_CALLS = _MODE.words, _LOG.words, _CALLS.words
 
 
@@ -142,16 +153,17 @@ class Settings:
 
 def read(environ: "os._Environ[str] | dict[str, str] | None" = None) -> Settings:
     """Read the settings. An unknown value is reported once: an unknown word counts as the default,
-    an unknown feature as not named."""
+    an unknown feature as not named. An unknown variable is reported, too."""
     env = os.environ if environ is None else environ
     problems: "list[str]" = []
 
     def word(setting: Setting) -> str:
         value = env.get(setting.name, "").strip().lower() or setting.default
+        value = setting.also.get(value, value)
         if value in setting.words:
             return value
         problems.append(
-            f"{setting.name}={env[setting.name]!r} is not one of {', '.join(setting.words)};"
+            f"{setting.name}={env[setting.name]!r} is not one of {', '.join((*setting.words, *setting.also))};"
             f" {setting.default!r} is used"
         )
         return setting.default
@@ -160,6 +172,7 @@ def read(environ: "os._Environ[str] | dict[str, str] | None" = None) -> Settings
     calls = word(_CALLS)
     features, pairs = _features(env.get(FEATURES, ""), problems), _pairs(env.get(PAIR, ""), problems)
     imports = tuple(name for name in env.get(IMPORT, "").split(os.pathsep) if name)
+    problems += [_meant(name) for name in env if name.startswith(_PREFIX) and name not in NAMES]
     return Settings(mode, features, log, tuple(problems), check, calls, pairs, imports)
 
 
@@ -169,8 +182,20 @@ def started_by() -> str:
 
 
 def given() -> "dict[str, str]":
-    """The shim's variables that are set."""
-    return {name: os.environ[name] for name in NAMES if name in os.environ}
+    """The shim's variables that are set, and those that look like one."""
+    unknown = sorted(name for name in os.environ if name.startswith(_PREFIX) and name not in NAMES)
+    return {name: os.environ[name] for name in (*NAMES, *unknown) if name in os.environ}
+
+
+def _meant(name: str) -> str:
+    """What is wrong with a variable that the shim does not know."""
+    # Slow to import at start-up, and few processes come here.
+    from difflib import get_close_matches
+
+    endings = [known.removeprefix(_PREFIX) for known in NAMES if known not in (MODE, ROUTE)]
+    near = get_close_matches(name.removeprefix(_PREFIX).upper(), endings, n=1)
+    meant = f"did you mean {_PREFIX}{near[0]}?" if near else f"there are {MODE} and {_PREFIX}{', _'.join(endings)}"
+    return f"{name} is no variable of compat_shim, and counts for nothing; {meant}"
 
 
 def _features(text: str, problems: "list[str]") -> "tuple[str, ...]":

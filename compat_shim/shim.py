@@ -38,6 +38,11 @@ class Shim:
     def active(self) -> bool:
         return self._hook is not None or self.engine is not None
 
+    @property
+    def has_missed_torch(self) -> bool:
+        """Whether torch has been imported in a way that the hook did not see."""
+        return self._hook is not None and _imported(sys.modules.get("torch"))
+
     def activate(self, route: str) -> None:
         engine = self.engine
         if engine is not None:
@@ -46,8 +51,8 @@ class Shim:
         with self.lock:
             if not self.active:
                 self._start(route)
-            elif self._hook is not None and _imported(sys.modules.get("torch")):
-                self._start_engine()  # torch came in a way that the hook did not see
+            elif self.has_missed_torch:
+                self._start_engine()
         self._load_user_code()
 
     def _start(self, route: str) -> None:
@@ -158,8 +163,8 @@ def activate() -> None:
     *import* from doing so; the other settings are read anew from the environment.
 
     Raises:
-        compat_shim.patching.errors.ShimError: with ``COMPAT_SHIM=strict``, if a feature whose
-            modules are already imported cannot be applied, or a variable has an unknown value.
+        ShimError: with ``COMPAT_SHIM=strict``, if a feature whose modules are already imported cannot be
+            applied, or a variable or its value is unknown.
     """
     process.owner().activate("activate()")
 

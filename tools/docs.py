@@ -29,7 +29,8 @@ def settings() -> str:
     for setting in env.SETTINGS:
         for value, meaning in setting.values.items():
             default = " (default)" if value == setting.default else ""
-            shown = f"`{value}`{default}" if value else "not set"
+            also = "".join(f", `{word}`" for word, means in setting.also.items() if means == value)
+            shown = f"`{value}`{default}{also}" if value else "not set"
             rows.append(f"| `{setting.name}` | {shown} | {meaning} | {setting.since} |")
     return "\n".join(rows)
 
@@ -43,9 +44,9 @@ def explained() -> str:
 
 
 def shown_by_status() -> str:
-    """The line of ``status`` that tells of the lowering."""
-    (line,) = [line for line in _output("status").splitlines() if line.startswith("lowering ")]
-    return f"```\n{line}\n```"
+    """What ``status`` prints for the first example, whatever torch was built for."""
+    shown = _output("status", "--import", "examples/tagged_op.py")
+    return "```\n" + re.sub(r"(?<=torch )([\d.]+)\+\w+", r"\1", shown) + "```"
 
 
 def _output(*arguments: str) -> str:

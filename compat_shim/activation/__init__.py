@@ -22,6 +22,17 @@ def route() -> str:
     return env.started_by() or "sitecustomize"
 
 
+def is_command() -> bool:
+    """Whether the package is being imported for ``python -m compat_shim`` or ``compat-shim``.
+
+    Not in the children of such a process, whose ``sys.argv`` may be a copy of their parent's.
+    """
+    given = sys.orig_argv[-len(sys.argv) :]
+    if sys.argv[:1] == ["-m"]:  # as it is until the module has been found
+        return given[0] in ("compat_shim", "-mcompat_shim")
+    return given == sys.argv != [] and os.path.basename(given[0]) == "compat-shim"
+
+
 def hidden_by(route: str = "") -> "str | None":
     """The ``sitecustomize`` that this interpreter found in a folder before ours, and ran in its place.
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import Any
 
-from compat_shim.commands.exit_codes import MISUSED
+from compat_shim.commands.failures import Failure, import_torch
 
 
 def add_to(commands: Any) -> None:
@@ -33,21 +32,16 @@ def run(options: argparse.Namespace) -> int:
 
     Returns:
         0 if every quantization call was lowered and every result with the shim is right, 1 if
-        not (the output says what failed), 2 if torch cannot be imported or an option is wrong.
+        not (the output says what failed).
+
+    Raises:
+        Failure: torch cannot be imported, or an option is wrong.
     """
     for name in ("layers", "rows", "width", "steps"):
         if getattr(options, name) < 1:
-            print(f"demo: --{name} must be at least 1, found {getattr(options, name)}", file=sys.stderr)
-            return MISUSED
-    try:
-        # Imports torch, which may not be there.
-        from compat_shim.demo import main
-    except ImportError as error:
-        # Needs packaging, which comes with the package where it is installed.
-        from compat_shim.reports import release_table
+            raise Failure(f"--{name} must be at least 1, found {getattr(options, name)}")
+    import_torch()
+    # Imports torch, which the other commands do without.
+    from compat_shim.demo import main
 
-        first, last = release_table.span()
-        found = f"torch cannot be imported ({error}); install one of {first} to {last} and try again"
-        print(f"demo: {found}", file=sys.stderr)
-        return MISUSED
     return main.run(options.layers, options.rows, options.width, options.steps)

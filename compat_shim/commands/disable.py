@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import Any
 
 from compat_shim.activation import site_file
+from compat_shim.commands import failures
 from compat_shim.commands.exit_codes import DONE, FOUND_WRONG
 
 
@@ -26,7 +26,7 @@ def run(_: argparse.Namespace) -> int:
     try:
         removed = site_file.disable(folder)
     except site_file.NotPossible as error:
-        print(f"compat-shim disable: {error}", file=sys.stderr)
+        failures.say("disable", str(error))
         return FOUND_WRONG
     print("\n".join(f"removed {file}" for file in removed) or f"it was not enabled in {folder}")
     return DONE

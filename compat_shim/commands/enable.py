@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 from compat_shim.activation import site_file, zipped
+from compat_shim.commands import failures
 from compat_shim.commands.exit_codes import DONE, FOUND_WRONG
 
 
@@ -35,6 +36,6 @@ def run(options: argparse.Namespace) -> int:
             )
         print(f"wrote {site_file.enable(site_file.folder(), sys.prefix)}")
     except site_file.NotPossible as error:
-        print(f"compat-shim enable: {error}", file=sys.stderr)
+        failures.say("enable", str(error))
         return FOUND_WRONG
     return DONE

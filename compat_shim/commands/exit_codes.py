@@ -2,7 +2,8 @@
 
 DONE = 0
 FOUND_WRONG = 1  # something is not as it should be, or ``enable`` or ``disable`` is not possible
-MISUSED = 2  # wrong arguments (argparse's code, too), no such op, ``run`` refused, the demo without torch
+MISUSED = 2  # wrong arguments (argparse's code, too), or what ``failures.py`` tells in one line
 # A shell's codes for a command that cannot be executed, and for one that is not there.
 CANNOT_EXECUTE = 126
 NOT_FOUND = 127
+BROKEN_PIPE = 141  # and for one that was writing to a reader that has gone: 128 + SIGPIPE

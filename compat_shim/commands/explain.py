@@ -10,7 +10,6 @@ import sys
 import traceback
 from typing import Any
 
-from compat_shim.activation import user_code
 from compat_shim.commands import import_option
 from compat_shim.commands.exit_codes import DONE, FOUND_WRONG, MISUSED
 
@@ -38,8 +37,7 @@ def run(options: argparse.Namespace) -> int:
     """Explain a script's calls or one op; returns the exit code."""
     if (options.op is None) == (options.script is None):
         options.parser.error("either a SCRIPT or --op, and not both")
-    for name in options.imports:
-        user_code.load(name)
+    import_option.load(options)
     return _op(options) if options.op is not None else _script(options)
 
 

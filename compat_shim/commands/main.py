@@ -11,13 +11,38 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from compat_shim.commands import demo, disable, enable, enabled, explain, pairs, run, status
+from compat_shim import shim
+from compat_shim._version import VERSION
+from compat_shim.commands import demo, disable, enable, enabled, explain, failures, pairs, run, status
+from compat_shim.commands.exit_codes import DONE
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; returns its exit code (2 for wrong usage, by argparse)."""
-    options = _parser().parse_args(arguments)
-    return int(options.run(options))
+    """Run a command.
+
+    Args:
+        arguments: the words after the program's name; None for those of this process, which is then the command's
+            own: the shim is activated in it.
+
+    Returns:
+        The command's exit code: 2 for wrong usage, by argparse, and for what ``failures.py`` tells.
+    """
+    return failures.unbroken(lambda: _main(arguments))
+
+
+def _main(arguments: Sequence[str] | None) -> int:
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.command is None:
+        parser.print_help()
+        return DONE
+
+    def carry_out() -> int:
+        if arguments is None:
+            shim.activate_on_import()
+        return int(options.run(options))
+
+    return failures.told(options.command, carry_out)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -26,7 +51,8 @@ def _parser() -> argparse.ArgumentParser:
         prog="compat-shim" if script else "python -m compat_shim",
         description="PyTorch 2.12's out-variant lowering for custom ops, on the torch that a project is pinned to.",
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    parser.add_argument("--version", action="version", version=f"compat_shim {VERSION}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     for command in (status, explain, pairs, run, enable, disable, enabled, demo):
         command.add_to(commands)
     return parser

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from typing import Any
 
 from compat_shim import env
-from compat_shim.activation import user_code
 from compat_shim.commands import import_option
-from compat_shim.commands.exit_codes import DONE, FOUND_WRONG, MISUSED
+from compat_shim.commands.exit_codes import DONE, FOUND_WRONG
+from compat_shim.commands.failures import Failure
 
 
 def add_to(commands: Any) -> None:
     """Add the command to argparse's sub-parsers."""
     parser = commands.add_parser(
         "pairs",
-        help="which ops of a package that one did not write would be paired, and which not and why",
+        help="which ops of a package would be paired, and which not and why",
         usage="%(prog)s [--json] [--import NAME] NAMES [NAMES ...]",
         description="Say which functional ops of a namespace have an out variant by their names and schemas, for which"
         " devices it has kernels, what is refused and why, and the flag by which `run` pairs them. Nothing is paired."
@@ -35,25 +34,14 @@ def run(options: argparse.Namespace) -> int:
     words = list(dict.fromkeys(word.strip() for text in options.names for word in text.split(",") if word.strip()))
     wrong = [word for word in words if "=" in word or not env.is_pair(word)]
     if wrong or not words:
-        return _refuse(f"{', '.join(map(repr, wrong)) or 'nothing'} is not a namespace or ns::op")
-    for name in options.imports:
-        try:
-            user_code.load(name)
-        except (Exception, SystemExit) as error:
-            return _refuse(f"--import {name}: {type(error).__name__}: {error}")
-    try:
-        # Imports torch, which the other commands do without.
-        from compat_shim.reports.pairs_report import make_report
-    except ImportError as error:
-        return _refuse(f"torch cannot be imported: {error}")
+        raise Failure(f"{', '.join(map(repr, wrong)) or 'nothing'} is not a namespace or ns::op")
+    import_option.load(options)
+    # Imports torch, which the other commands do without.
+    from compat_shim.reports.pairs_report import make_report
+
     try:
         report = make_report(words)
     except (LookupError, ValueError) as error:
-        return _refuse(error.args[0])
+        raise Failure(error.args[0]) from error
     print(json.dumps(report.to_dict(), indent=2) if options.json else report)
     return DONE if report.any else FOUND_WRONG
-
-
-def _refuse(why: str) -> int:
-    print(f"compat-shim pairs: {why}", file=sys.stderr)
-    return MISUSED

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from typing import Any
 
 from compat_shim import env
 from compat_shim.activation import launch, user_code, zipped
-from compat_shim.commands import import_option
-from compat_shim.commands.exit_codes import CANNOT_EXECUTE, MISUSED, NOT_FOUND
+from compat_shim.commands import failures, import_option
+from compat_shim.commands.exit_codes import CANNOT_EXECUTE, NOT_FOUND
+from compat_shim.commands.failures import Failure
 
 
 def add_to(commands: Any) -> None:
     """Add the command to argparse's sub-parsers."""
     parser = commands.add_parser(
         "run",
-        help="run a command with the shim active in every Python of this environment",
+        help="run a command with the shim active in all its Python processes",
         usage="%(prog)s [options] -- COMMAND [ARGUMENT ...]",
         description="Put the shim's bootstrap folder first on PYTHONPATH and execute COMMAND in place of this"
         " process. Every Python of this environment that it starts is active, workers too. Exit code: the"
@@ -54,36 +54,27 @@ def run(options: argparse.Namespace) -> int:
     settings = {name: value for name, value in given.items() if value is not None}
     missing = [name for name in options.imports if user_code.is_file(name) and not os.path.isfile(name)]
     if missing:
-        return _refuse(f"--import: there is no file {', '.join(missing)}")
+        raise Failure(f"--import: there is no file {', '.join(missing)}")
     if any(os.pathsep in _found_from_anywhere(name) for name in options.imports):
-        return _refuse(f"--import: a name or its folder has a {os.pathsep!r}, which separates several")
+        raise Failure(f"--import: a name or its folder has a {os.pathsep!r}, which separates several")
     problems = env.read({**os.environ, **settings}).problems
     nowhere = zipped()
     if nowhere:
-        return _refuse(nowhere)
+        raise Failure(nowhere)
     if problems and (settings.get(env.MODE) or os.environ.get(env.MODE)) == "strict":
         # Strict in the command would only fail its first import of torch.
-        return _refuse("; ".join(problems))
+        raise Failure("; ".join(problems))
     environ = launch.environment(settings)
     warning = launch.not_active_there(words[0], environ)
     if warning is not None:
-        _say(warning)
+        failures.say("run", warning)
     try:
         launch.execute(words, environ)
     except OSError as error:
-        _say(f"{words[0]}: {error.strerror}")
+        failures.say("run", f"{words[0]}: {error.strerror}")
         return NOT_FOUND if isinstance(error, (FileNotFoundError, NotADirectoryError)) else CANNOT_EXECUTE
     raise AssertionError("exec returned")
 
 
 def _found_from_anywhere(name: str) -> str:
     return os.path.abspath(name) if user_code.is_file(name) else name
-
-
-def _refuse(why: str) -> int:
-    _say(why)
-    return MISUSED
-
-
-def _say(what: str) -> None:
-    print(f"compat-shim run: {what}", file=sys.stderr)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from typing import Any
 
 from compat_shim import process
-from compat_shim.activation import user_code
-from compat_shim.commands import import_option
+from compat_shim.commands import failures, import_option
 from compat_shim.commands.exit_codes import DONE, FOUND_WRONG
 from compat_shim.patching.errors import ShimError
 
@@ -19,10 +17,14 @@ def add_to(commands: Any) -> None:
     parser = commands.add_parser(
         "status",
         help="what was found and done on this torch",
-        description="Import torch and its compiler, apply every feature and print what became of each patch."
-        " Exit code 0 if every feature is applied or native, 1 otherwise.",
+        description="Import torch and its compiler, apply every feature and print what came of it: one screen, what is"
+        " wrong first. Exit code 0 if nothing is wrong, 1 if something is or the shim is off, 2 if torch, or what"
+        " --import names, cannot be imported.",
     )
-    parser.add_argument("--json", action="store_true", help="print JSON (schema_version 1)")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("-v", "--verbose", action="store_true", help="print all: every patch, path, pair and reason")
+    how.add_argument("--json", action="store_true", help="print JSON (schema_version 1)")
+    how.add_argument("--paste", action="store_true", help="print a block for a bug report, without the home folder")
     parser.add_argument(
         "--releases", action="store_true", help="print the support table of all releases of torch instead; exit code 0"
     )
@@ -31,7 +33,14 @@ def add_to(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the status; returns the exit code."""
+    """Print the status, without torch too.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        failures.Failure: torch, or what ``--import`` names, cannot be imported.
+    """
     # The other commands start where packaging is missing, which these need.
     from compat_shim.reports import release_table
     from compat_shim.reports.status import make_status
@@ -40,18 +49,20 @@ def run(options: argparse.Namespace) -> int:
         print(release_table.table())
         return DONE
     owner = process.owner()
+    no_torch = None
     try:
-        # Activates what waits for it. Not there, it is no error: the status says so.
-        import torch  # noqa: F401
-
-        for name in options.imports:
-            user_code.load(name)
+        import_option.load(options)
         if owner.engine is not None:
             owner.engine.import_all()
-    except ImportError as error:
-        print(f"torch cannot be imported: {error}", file=sys.stderr)
+    except failures.NoTorch as failure:  # the status tells where it was looked for
+        no_torch = failure
     except ShimError as error:  # COMPAT_SHIM=strict
-        print(error, file=sys.stderr)
+        failures.say("status", str(error))
     status = make_status(owner)
-    print(json.dumps(status.to_dict(), indent=2) if options.json else status)
+    if options.json:
+        print(json.dumps(status.to_dict(), indent=2))
+    else:
+        print(status.details() if options.verbose else status.bug_report() if options.paste else status)
+    if no_torch is not None:
+        raise no_torch
     return DONE if status.good else FOUND_WRONG

@@ -221,10 +221,15 @@ def where(functional: str, out: str) -> tuple[Kernel, ...]:
     return tuple(found)
 
 
+def namespaces() -> list[str]:
+    """The namespaces of loaded ops, torch's own aside."""
+    return sorted({name.partition("::")[0] for name in torch._C._dispatch_get_all_op_names()} - TORCH_NAMESPACES)
+
+
 def near(namespace: str) -> list[str]:
     """The namespaces of loaded ops that are spelled almost so, the likeliest first."""
-    loaded = {name.partition("::")[0] for name in torch._C._dispatch_get_all_op_names()} - TORCH_NAMESPACES
-    by_case = [one for one in sorted(loaded) if one.lower() == namespace.lower()]
-    within = [one for one in sorted(loaded) if namespace.lower() in one.lower()] if len(namespace) > 2 else []
-    close: list[Any] = difflib.get_close_matches(namespace, sorted(loaded), n=3, cutoff=0.6)
+    loaded = namespaces()
+    by_case = [one for one in loaded if one.lower() == namespace.lower()]
+    within = [one for one in loaded if namespace.lower() in one.lower()] if len(namespace) > 2 else []
+    close: list[Any] = difflib.get_close_matches(namespace, loaded, n=3, cutoff=0.6)
     return list(dict.fromkeys([*by_case, *close, *within]))[:3]

@@ -7,12 +7,14 @@ import sys
 from types import FunctionType
 from typing import TYPE_CHECKING
 
+from compat_shim import process
 from compat_shim.patches import FEATURES
 from compat_shim.patching import fingerprint
 
 if TYPE_CHECKING:
     from compat_shim.out_variant.waiting import Waiting
     from compat_shim.out_variant.wanted import Wanted
+    from compat_shim.shim import Shim
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,6 +37,24 @@ class CandidateStatus:
     functional: str
     candidate: str
     reasons: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class UnpairedStatus:
+    """The overloads of a namespace that look like out variants by their names, and are in no pair.
+
+    Attributes:
+        namespace: whose.
+        pairs: functional op and out variant that fit by schema and name.
+        refused: functional op, the overload whose name says that it is the out variant, and why it is not. Not those
+            that :class:`CandidateStatus` tells of.
+        flag: the option of ``run`` that makes the pairs; empty if there are none to be made.
+    """
+
+    namespace: str
+    pairs: tuple[tuple[str, str], ...]
+    refused: tuple[tuple[str, str, str], ...]
+    flag: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,6 +83,33 @@ def pairs() -> tuple[tuple[PairStatus, ...], tuple[CandidateStatus, ...]]:
     )
 
 
+def unpaired() -> tuple[UnpairedStatus, ...]:
+    """The overloads that look like out variants and are in no pair; none before torch is there."""
+    if not hasattr(sys.modules.get("torch"), "_C"):
+        return ()
+    # Imports torch, which is there by now.
+    from compat_shim.out_variant import survey
+    from compat_shim.reports.pairs_report import make_report
+
+    report = make_report(survey.namespaces())
+    found = []
+    for one in report.surveys:
+        pairs = tuple(filter(report.serves, one.pairs))
+        unfit = [(*pair, "no device has a fitting kernel") for pair in one.pairs if pair not in pairs]
+        refused = tuple(row for row in (*unfit, *one.refused) if not _is_candidate(row[0], row[1]))
+        if pairs or refused:
+            found.append(UnpairedStatus(one.of, pairs, refused, f"--pair {one.of}" if pairs else ""))
+    return tuple(found)
+
+
+def _is_candidate(functional: str, out: str) -> bool:
+    """Whether the candidates tell of it: a tagged overload of the same op."""
+    # Imports torch, which is there by now.
+    from compat_shim.out_variant import marks, names
+
+    return names.op_of(functional) == names.op_of(out) and marks.is_tagged_name(out)
+
+
 def wanted() -> tuple[Wanted, ...]:
     """What has come of the pairs that ``COMPAT_SHIM_PAIR`` asks for; nothing before torch is there."""
     if not hasattr(sys.modules.get("torch"), "_C"):
@@ -73,10 +120,17 @@ def wanted() -> tuple[Wanted, ...]:
     return wanted()
 
 
-def user_code() -> tuple[str, ...]:
-    """What ``COMPAT_SHIM_IMPORT`` names and could not be loaded."""
+def problems(shim: Shim) -> tuple[str, ...]:
+    """What is wrong in this process besides the settings: another version, an import of torch that the shim has not
+    seen, and what ``COMPAT_SHIM_IMPORT`` names and could not be loaded."""
+    other = process.other_version()
+    missed = getattr(shim, "has_missed_torch", False)  # an owner of an older version does not tell
     loaded = sys.modules.get("compat_shim.activation.user_code")
-    return () if loaded is None else tuple(loaded.problems())
+    return (
+        *([other] if other else []),
+        *(["torch was imported in a way that the shim has not seen; call compat_shim.activate()"] if missed else []),
+        *(loaded.problems() if loaded else ()),
+    )
 
 
 def waiting() -> tuple[Waiting, ...]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import platform
 import sys
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from compat_shim import activation, env, process
@@ -13,7 +12,7 @@ from compat_shim._version import VERSION
 from compat_shim.patches import FEATURES
 from compat_shim.patching.patch import Feature, Finding, Verdict
 from compat_shim.release import installed
-from compat_shim.reports import facts
+from compat_shim.reports import bug_report, facts, status_details, status_screen
 
 if TYPE_CHECKING:
     from compat_shim.out_variant.waiting import Waiting
@@ -55,9 +54,9 @@ class FeatureStatus:
         return Verdict(self.verdict).good
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Status:
-    """The state of the shim in this process.
+    """The state of the shim in this process. Its text is one screen: at most 20 lines of at most 100 columns.
 
     Attributes:
         version: the shim's.
@@ -79,7 +78,9 @@ class Status:
             of either before torch is imported).
         wanted: what has come of each word of ``COMPAT_SHIM_PAIR``.
         waiting: the pairs registered by name of which an op does not exist (yet).
+        unpaired: the overloads that look like out variants by their names and are in no pair, a namespace each.
         foreign: what others have put at the functions that the patches replace or rely on.
+        platform: the system that the interpreter runs on.
     """
 
     version: str
@@ -102,19 +103,52 @@ class Status:
     candidates: tuple[facts.CandidateStatus, ...]
     wanted: tuple[Wanted, ...]
     waiting: tuple[Waiting, ...]
+    unpaired: tuple[facts.UnpairedStatus, ...]
     foreign: tuple[facts.ForeignStatus, ...]
+    platform: str
+
+    @property
+    def state(self) -> str:
+        """One word for all of it.
+
+        Returns:
+            ``"active"``: every feature is applied or native. ``"pending"``: or waits for a module that is not
+            imported yet. ``"partial"``: ``COMPAT_SHIM_FEATURES`` leaves features out. ``"off"``: the shim is not
+            active. ``"wrong"``: there is a problem, no torch, or a feature that could not be applied.
+        """
+        rest = {feature.verdict for feature in self.features if not feature.good}
+        if self.problems or self.hidden_by:
+            return "wrong"
+        if not self.active:
+            return "off"
+        if self.torch is None or rest - {Verdict.PENDING.value, Verdict.DISABLED.value}:
+            return "wrong"
+        if Verdict.DISABLED.value in rest:
+            return "partial"
+        return "pending" if rest else "active"
 
     @property
     def good(self) -> bool:
-        """Whether every feature is applied or native."""
-        return all(feature.good for feature in self.features)
+        """Whether nothing is wrong and nothing is left out: every feature is there, or comes when it is needed."""
+        return self.state in ("active", "pending")
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON, with ``schema_version`` and ``good`` beside the attributes."""
-        return {"schema_version": SCHEMA_VERSION, "good": self.good, **dataclasses.asdict(self)}
+        """Plain data for JSON, with ``schema_version``, ``good`` and ``state`` beside the attributes."""
+        about = {"schema_version": SCHEMA_VERSION, "good": self.good, "state": self.state}
+        return {**about, **dataclasses.asdict(self)}
 
     def __str__(self) -> str:
-        return "\n".join(_lines(self))
+        return status_screen.screen(self)
+
+    __repr__ = __str__
+
+    def details(self) -> str:
+        """All of it as text: every patch, path, pair and reason."""
+        return status_details.details(self)
+
+    def bug_report(self) -> str:
+        """What a bug report needs, as a block of Markdown without the home folder."""
+        return bug_report.bug_report(self)
 
 
 def status() -> Status:
@@ -127,7 +161,6 @@ def status() -> Status:
 
 def make_status(shim: Shim) -> Status:
     """The status of ``shim``, which is the process's own."""
-    other = process.other_version()
     plans: dict[str, Plan] = shim.engine.plans if shim.engine is not None else {}
     release = installed()
     # Pairs are told by the tags, which torch has once the first feature is there.
@@ -147,14 +180,16 @@ def make_status(shim: Shim) -> Status:
         release=next((plan.release for plan in plans.values() if plan.release), None),
         python=platform.python_version(),
         python_path=sys.executable,
-        problems=(*shim.settings.problems, *([other] if other else []), *facts.user_code()),
+        problems=(*shim.settings.problems, *facts.problems(shim)),
         features=tuple(_feature(feature, plans.get(feature.id), shim.active) for feature in FEATURES),
         cache_salt=facts.cache_salt(),
         pairs=pairs,
         candidates=candidates,
         wanted=facts.wanted() if there else (),
         waiting=facts.waiting(),
+        unpaired=facts.unpaired() if there else (),
         foreign=facts.foreign_patches(),
+        platform=platform.platform(),
     )
 
 
@@ -170,7 +205,7 @@ def _feature(feature: Feature, plan: Plan | None, active: bool) -> FeatureStatus
         title=feature.title,
         verdict=finding.verdict.value,
         expected=finding.expected,
-        found=finding.found,
+        found=finding.found or (_waits_for(feature) if finding.verdict is Verdict.PENDING else ""),
         patches=tuple(
             PatchStatus(
                 id=patch.id,
@@ -188,66 +223,6 @@ def _feature(feature: Feature, plan: Plan | None, active: bool) -> FeatureStatus
     )
 
 
-def _lines(status: Status) -> list[str]:
-    head = [
-        ("compat_shim", f"{status.version}, {'active' if status.active else 'not active'} ({status.route})"),
-        *([("hidden", activation.HIDDEN.format(status.hidden_by))] if status.hidden_by else []),
-        ("mode", status.mode),
-        *(("environment", f"{name}={value}") for name, value in status.environment.items()),
-        ("torch", f"{status.torch or 'none'} in {status.torch_path or '-'}"),
-        ("build", f"{status.torch_build or '-'}, {status.torch_git or 'no commit'}"),
-        ("taken for", f"torch {status.release}" if status.release else "no tested release yet"),
-        ("python", f"{status.python} in {status.python_path}"),
-        ("cache salt", status.cache_salt or "none yet"),
-        *(("problem", problem) for problem in status.problems),
-    ]
-    return [*columns(head), *_feature_lines(status), *_op_lines(status)]
-
-
-def _feature_lines(status: Status) -> list[str]:
-    lines: list[str] = []
-    for feature in status.features:
-        lines += ["", *columns([(feature.id, feature.verdict, feature.title)])]
-        if not feature.good:
-            lines += _details(feature.expected, feature.found)
-        rows = columns([(patch.id, patch.verdict, patch.target, patch.upstream) for patch in feature.patches], "  ")
-        for patch, row in zip(feature.patches, rows):
-            lines.append(row)
-            if not Verdict(patch.verdict).good:
-                lines += _details(patch.expected, patch.found)
-    return lines
-
-
-def _op_lines(status: Status) -> list[str]:
-    lines = ["", "pairs"]
-    rows = columns([(pair.functional, pair.out, pair.source) for pair in status.pairs], "  ")
-    for pair, row in zip(status.pairs, rows):
-        lines += [row, *(f"      {limit}" for limit in pair.limits)]
-    if not status.pairs:
-        lines.append("  none in this process")
-    if status.wanted:
-        lines += ["", f"asked for by {env.PAIR}", *(f"  {found}" for found in status.wanted)]
-    if status.candidates:
-        lines += ["", "tagged, but in no pair"]
-    for loose in status.candidates:
-        lines.append(f"  {loose.candidate} for {loose.functional or 'no functional op'}")
-        lines += [f"      {reason}" for reason in loose.reasons]
-    if status.waiting:
-        lines += ["", "registered by name, but an op is missing"]
-    for waits in status.waiting:
-        lines += [f"  {waits.functional} => {waits.out}", f"      {waits}"]
-    if status.foreign:
-        foreign = [(other.target, f"{other.function} of {other.module}") for other in status.foreign]
-        lines += ["", "patched by others", *columns(foreign, "  ")]
-    return lines
-
-
-def columns(rows: Sequence[tuple[str, ...]], indent: str = "") -> list[str]:
-    """Lines of aligned columns, each at least 12 wide."""
-    widths = [max([12, *map(len, column)]) for column in zip(*rows)]
-    return [indent + " ".join(f"{cell:<{width}}" for cell, width in zip(row, widths)).rstrip() for row in rows]
-
-
-def _details(expected: str, found: str) -> list[str]:
-    pairs = (("expected", expected), ("found", found))
-    return [f"      {name:<10} {text}" for name, text in pairs if text]
+def _waits_for(feature: Feature) -> str:
+    missing = [name for name in feature.modules() if name not in sys.modules]
+    return f"{missing[0]} is imported at the first compile" if missing else "a feature that it needs is pending"

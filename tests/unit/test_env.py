@@ -28,11 +28,41 @@ def test_each_log_level_is_read(value: str) -> None:
     assert settings.problems == ()
 
 
-@pytest.mark.parametrize(("value", "expected"), [("", False), ("0", False), ("1", True), ("yes", False)])
-def test_the_check_of_kernels_is_off_unless_asked_for(value: str, expected: bool) -> None:
-    settings = env.read({"COMPAT_SHIM_CHECK": value})
-    assert settings.check is expected
-    assert len(settings.problems) == (value == "yes")
+@pytest.mark.parametrize(
+    ("values", "expected", "wrong"),
+    [
+        (("", "0", "false", "no", "off", "False", "OFF"), False, 0),
+        (("1", "true", "yes", "on", "True", " ON "), True, 0),
+        (("2", "y", "maybe"), False, 1),
+    ],
+)
+def test_the_check_of_kernels_is_off_unless_asked_for(values: tuple[str, ...], expected: bool, wrong: int) -> None:
+    for value in values:
+        settings = env.read({"COMPAT_SHIM_CHECK": value})
+        assert (settings.check, len(settings.problems)) == (expected, wrong), value
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("COMPAT_SHIM_CHEK", "did you mean COMPAT_SHIM_CHECK?"),
+        ("COMPAT_SHIM_pairs", "did you mean COMPAT_SHIM_PAIR?"),
+        ("COMPAT_SHIM_FOO", "there are COMPAT_SHIM and COMPAT_SHIM_FEATURES, _LOG, _CHECK, _CALLS, _PAIR, _IMPORT"),
+    ],
+)
+def test_an_unknown_variable_is_a_problem_with_the_nearest_name(name: str, meant: str) -> None:
+    settings = env.read({name: "1", "COMPAT_SHIM_LOG": "quiet"})
+    assert settings.problems == (f"{name} is no variable of compat_shim, and counts for nothing; {meant}",)
+
+
+def test_the_variables_that_the_shim_knows_are_no_problem() -> None:
+    values = {setting.name: setting.default for setting in env.SETTINGS}
+    assert env.read({**values, env.ROUTE: "run", "COMPAT_SHIMMER": "1"}).problems == ()
+
+
+def test_an_unknown_variable_is_among_those_that_are_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COMPAT_SHIM_CHEK", "1")
+    assert env.given()["COMPAT_SHIM_CHEK"] == "1"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -144,13 +145,27 @@ def test_status_before_torch_is_pending_and_does_not_import_it(torch: Path, feat
         f"import sys\n{features}import compat_shim\n"
         "status = compat_shim.status()\n"
         "assert not [name for name in sys.modules if name.partition('.')[0] == 'torch']\n"
-        "assert status.torch == '2.10.0+cpu' and status.active and not status.good\n"
+        "assert status.torch == '2.10.0+cpu' and status.active and status.good and status.state == 'pending'\n"
         "assert {each.verdict for each in status.features} == {'PENDING'}\n"
         "print(status)",
         torch,
     )
-    assert done.stdout.count("PENDING") >= 3
+    assert re.search(r"^pending    tag, .*: torch is not imported yet$", done.stdout, re.MULTILINE)
     assert done.stderr == ""
+
+
+def test_status_before_inductor_is_good_pending_and_says_what_it_waits_for(torch: Path) -> None:
+    done = run(
+        "import small_features, compat_shim, torch\n"
+        "status = compat_shim.status()\n"
+        "assert (status.good, status.state) == (True, 'pending')\n"
+        "assert status.features[2].found == 'torch._inductor.ir is imported at the first compile'\n"
+        "print(status)\n"
+        "import torch._inductor.ir\n"
+        "assert (compat_shim.status().good, compat_shim.status().state) == (True, 'active')",
+        torch,
+    )
+    assert "\npending    lowering: torch._inductor.ir is imported at the first compile\n" in done.stdout
 
 
 def test_threads_that_activate_at_once_activate_once(torch: Path) -> None:
@@ -176,6 +191,12 @@ def test_the_package_has_its_public_names_and_no_others() -> None:
         "import compat_shim\n"
         "names = ('activate', 'deactivate', 'is_active', 'status')\n"
         "assert all(callable(getattr(compat_shim, name)) for name in names)\n"
+        "from compat_shim.patching import errors\n"
+        "assert compat_shim.ShimError is errors.ShimError\n"
+        "assert compat_shim.KernelContractError is errors.KernelContractError\n"
+        "later = ['explain', 'functional_of', 'include_paths', 'pair_namespace', 'register_out_variant', 'tag_out']\n"
+        "errors = ['ShimError', 'KernelContractError', '__version__']\n"
+        "assert {*names, *later, *errors} <= {*dir(compat_shim)}\n"
         "assert compat_shim.__version__[0].isdigit()\n"
         "try: compat_shim.nothing\n"
         "except AttributeError as error: assert 'nothing' in str(error)\n"

@@ -57,7 +57,9 @@ def test_activate_makes_up_for_an_import_that_the_hook_did_not_see(torch: Path) 
         "class First(PathFinder): pass\n"
         "sys.meta_path.insert(0, First)\n"
         "import torch\n"
-        "assert {each.verdict for each in compat_shim.status().features} == {'PENDING'}\n"
+        "status = compat_shim.status()\n"
+        "assert {each.verdict for each in status.features} == {'PENDING'} and not status.good\n"
+        "assert 'has not seen; call compat_shim.activate()' in status.problems[0]\n"
         f"sys.meta_path.remove(First); compat_shim.activate(); {CREATE}\n"
         "assert made == ['FallbackKernel', 1, 'lowered'] and compat_shim.status().good",
         torch,

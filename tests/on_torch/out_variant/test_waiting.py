@@ -43,7 +43,7 @@ def test_an_out_op_s_name_that_is_spelled_wrong_is_told_by_status_explain_and_on
     remedy = f"did you mean {ns}::linear_out? If not, load the library that defines it"
     assert (waits.functional, waits.out, waits.missing, waits.remedy) == (f"{ns}::linear", wrong, (wrong,), remedy)
     text = f"{ns}::linear => {wrong}\n      {wrong} is missing: {remedy}"
-    _, heading, listed = str(compat_shim.status()).partition("registered by name, but an op is missing\n")
+    _, heading, listed = compat_shim.status().details().partition("registered by name, but an op is missing\n")
     assert heading
     assert f"  {text}" in listed
     assert dataclasses.asdict(waits) in compat_shim.status().to_dict()["waiting"]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 
 import pytest
-import torch  # noqa: F401
+import torch
 
 import compat_shim
 from compat_shim.commands.main import main
@@ -35,6 +36,29 @@ def test_each_op_is_told_with_its_kernels_or_the_reason_and_nothing_is_paired(
     ):
         assert line in said
     assert not [pair for pair in compat_shim.status().pairs if pair.functional.startswith(NS)]
+
+
+def test_status_tells_of_the_ops_that_are_in_no_pair_and_what_pairs_them() -> None:
+    importlib.import_module("world")
+    (found,) = [one for one in compat_shim.status().unpaired if one.namespace == NS]
+    assert found.pairs == ((f"{NS}::scale", f"{NS}::scale_out"), (f"{NS}::shift", f"{NS}::shift.out"))
+    assert sorted(row[:2] for row in found.refused) == [
+        (f"{NS}::clip", f"{NS}::clip_out"),
+        (f"{NS}::inner", f"{NS}::inner.out"),
+    ]
+    assert found.flag == f"--pair {NS}"
+    assert f"python -m compat_shim run --pair {NS} -- COMMAND\n" in compat_shim.status().details()
+
+
+def test_an_overload_that_a_tag_marks_is_told_once(library: torch.library.Library) -> None:
+    library.define("f(Tensor x) -> Tensor")
+    library.define("f.out(Tensor x, int k, *, Tensor(a!) out) -> ()", tags=torch.Tag.out_variant)
+    library.define("g(Tensor x) -> Tensor")
+    library.define("g_out(Tensor x, int k, *, Tensor(a!) out) -> ()", tags=torch.Tag.out_variant)
+    status, ns = compat_shim.status(), library.ns
+    assert (f"{ns}::f", f"{ns}::f.out") in [(found.functional, found.candidate) for found in status.candidates]
+    (found,) = [one for one in status.unpaired if one.namespace == ns]
+    assert [row[:2] for row in found.refused] == [(f"{ns}::g", f"{ns}::g_out")]  # a tag does not reach another op
 
 
 def test_json_has_the_same(capsys: pytest.CaptureFixture[str]) -> None:

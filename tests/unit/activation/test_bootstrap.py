@@ -168,7 +168,7 @@ def test_a_sitecustomize_before_the_folder_hides_it_and_status_says_so(theirs: P
     done = start("-c", f"{WAITING}; {HIDDEN}; {HIDDEN}", PYTHONPATH=path)
     assert said(done, "theirs", *(["idle", str(file), str(file)] if hides else ["waits", "None", "None"]))
     table = {"PYTHONPATH": path, "SMALL_FINGERPRINTS": str(torch / "fingerprints.json")}
-    text = start("-m", "compat_shim", "status", **table).stdout
+    text = start("-m", "compat_shim", "status", "-v", **table).stdout
     assert (f"hidden       {file} comes before the bootstrap folder on the path" in text) is hides
     enabled = start("-m", "compat_shim", "enabled", PYTHONPATH=path)
     assert (f"\n{file} comes before" in enabled.stdout) is hides

@@ -28,7 +28,7 @@ def test_a_package_in_a_zip_file_says_that_it_is_not_served(archive: Path, tmp_p
     torch = fake_torch(tmp_path)
     says = f"compat_shim is imported from {archive}/compat_shim, which is no folder (a zip file?): it is not served"
     path = os.pathsep.join([str(archive), str(torch)])
-    code = f"import compat_shim, torch; {STOCK}; print(compat_shim.is_active(), compat_shim.status())"
+    code = f"import compat_shim, torch; {STOCK}; print(compat_shim.is_active(), compat_shim.status().details())"
     done = python("-c", code, PYTHONPATH=path)
     (line,) = done.stderr.splitlines()
     assert line.startswith(f"compat_shim: {says}")

@@ -77,14 +77,14 @@ def test_a_shim_that_waits_for_torch_has_all_features_pending(report: Any) -> No
         ("tag", "PENDING", "torch is not imported yet"),
         ("lowering", "PENDING", "torch is not imported yet"),
     ]
-    assert not status.good
+    assert (status.good, status.state) == (True, "pending")
     assert status.release is None
 
 
 def test_a_shim_that_is_not_active_has_all_features_disabled(report: Any) -> None:
     status = report.make_status(shim(active=False))
     assert {(each.verdict, each.found) for each in status.features} == {("DISABLED", "the shim is not active")}
-    assert (status.active, status.good) == (False, False)
+    assert (status.active, status.good, status.state) == (False, False, "off")
 
 
 def test_the_status_says_what_is_installed_and_how_it_was_activated(report: Any) -> None:
@@ -99,13 +99,38 @@ def test_without_torch_the_status_has_no_torch(report: Any, monkeypatch: pytest.
     monkeypatch.setattr(report, "installed", lambda: None)
     status = report.make_status(shim())
     assert (status.torch, status.torch_path, status.torch_git) == (None, None, None)
-    assert "none in -" in str(status)
+    assert (status.good, status.state) == (False, "wrong")
+    assert "none in -" in status.details()
+
+
+STATES = {"APPLIED": "active", "NATIVE": "active", "PENDING": "pending", "DISABLED": "partial"}
 
 
 @pytest.mark.parametrize("verdict", list(Verdict))
-def test_the_status_is_good_only_if_every_feature_is_applied_or_native(report: Any, verdict: Verdict) -> None:
+def test_the_status_is_good_only_if_every_feature_is_there_or_may_come(report: Any, verdict: Verdict) -> None:
     status = report.make_status(shim(applied(ONE), Plan(TWO, Finding(verdict))))
-    assert status.good is (verdict in (Verdict.APPLIED, Verdict.NATIVE))
+    assert status.state == STATES.get(verdict.value, "wrong")
+    assert status.good is (verdict in (Verdict.APPLIED, Verdict.NATIVE, Verdict.PENDING))
+
+
+def test_a_problem_and_a_hidden_bootstrap_folder_are_wrong(report: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    status = report.make_status(shim(applied(ONE), applied(TWO)))
+    assert (status.good, status.state) == (True, "active")
+    for wrong in ({"problems": ("a problem",)}, {"hidden_by": "/their/sitecustomize.py"}):
+        assert dataclasses.replace(status, **wrong).state == "wrong"
+        assert not dataclasses.replace(status, **wrong).good
+
+
+def test_a_feature_that_waits_says_for_what(report: Any, bench: Bench) -> None:
+    one, two = feature("tag", wrap("lib_a:plain")), feature("lowering", wrap("lib_b:plain"), requires=("tag",))
+    for name in ("lib_a", "lib_b"):
+        bench.write(name)
+    engine = bench.started(one, two)
+    assert seen_again(report, engine).found == "lib_a is imported at the first compile"
+    report.FEATURES = (two,)
+    bench.load("lib_b")
+    (waits,) = report.make_status(SimpleNamespace(**{**vars(shim()), "engine": engine})).features
+    assert (waits.verdict, waits.found) == ("PENDING", "a feature that it needs is pending")
 
 
 def test_each_patch_shows_its_data_and_its_own_finding(report: Any) -> None:
@@ -143,8 +168,8 @@ def test_the_dictionary_is_json_with_a_schema_version(report: Any) -> None:
     }
 
 
-def test_the_text_explains_what_is_not_good_and_only_that(report: Any) -> None:
-    text = str(report.make_status(shim(applied(ONE), declined(TWO), problems=("COMPAT_SHIM='x' is not one",))))
+def test_details_explain_what_is_not_good_and_only_that(report: Any) -> None:
+    text = report.make_status(shim(applied(ONE), declined(TWO), problems=("COMPAT_SHIM='x' is not one",))).details()
     head, one, two, pairs = text.split("\n\n")
     assert pairs.splitlines() == ["pairs", "  none in this process"]
     for part in ("active (import compat_shim)", "2.10.0+cpu in /lib/torch", "torch 2.10.0", "COMPAT_SHIM='x' is"):
@@ -157,7 +182,7 @@ def test_the_text_explains_what_is_not_good_and_only_that(report: Any) -> None:
     assert "found another one does not fit" in lines
 
 
-def test_the_text_shows_pairs_misfits_and_foreign_patches_in_aligned_columns(report: Any) -> None:
+def test_details_show_pairs_misfits_and_foreign_patches_in_aligned_columns(report: Any) -> None:
     facts = report.facts
     status = dataclasses.replace(
         report.make_status(shim(applied(ONE))),
@@ -169,9 +194,12 @@ def test_the_text_shows_pairs_misfits_and_foreign_patches_in_aligned_columns(rep
         ),
         candidates=(facts.CandidateStatus("ns::h", "ns::h.out", ("input 'x' is missing",)),),
         waiting=(Waiting("ns::i", "ns::i_outt"),),
+        unpaired=(
+            facts.UnpairedStatus("ns", (("ns::j", "ns::j_out"),), (("ns::k", "ns::k_out", "it is not"),), "--pair ns"),
+        ),
         foreign=(facts.ForeignStatus("lib_a:plain", "theirs", "somebody"),),
     )
-    lines = str(status).splitlines()
+    lines = status.details().splitlines()
     assert {"environment  COMPAT_SHIM=auto", "cache salt   0123"} <= set(lines)
     assert lines[lines.index("pairs") :] == [
         "pairs",
@@ -186,6 +214,13 @@ def test_the_text_shows_pairs_misfits_and_foreign_patches_in_aligned_columns(rep
         "registered by name, but an op is missing",
         "  ns::i => ns::i_outt",
         "      ns::i_outt is missing: did you mean ns::i_out?",
+        "",
+        "in no pair, of ns",
+        "  ns::j        ns::j_out    fits by schema and name",
+        "  ns::k_out for ns::k",
+        "      it is not",
+        "  to pair what fits: python -m compat_shim run --pair ns -- COMMAND",
+        "  or in the program: compat_shim.pair_namespace('ns')",
         "",
         "patched by others",
         "  lib_a:plain  theirs of somebody",
