@@ -16,6 +16,7 @@ import torch
 from torch import distributed
 from torch._dynamo.utils import counters
 from torch._inductor import config, ir
+from torch._inductor.codegen.wrapper import PythonWrapperCodegen
 from torch._inductor.scheduler import ExternKernelSchedulerNode, Scheduler
 from torch._inductor.utils import run_and_get_code
 from torch.distributed._functional_collectives import all_gather_tensor
@@ -215,12 +216,20 @@ def test_an_alias_that_is_returned_and_was_made_before_keeps_its_buffer() -> Non
     assert ops.calls["in place"] == 0
 
 
-def test_a_buffer_that_the_scheduler_does_not_see_die_at_the_call_is_kept() -> None:
+def never_last(node: Any, *_: Any) -> None:
+    node.last_usage = set()
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "answer"),
+    [
+        (ExternKernelSchedulerNode, "set_last_usage", never_last),
+        (PythonWrapperCodegen, "can_reuse", lambda *_: False),
+    ],
+)
+def test_a_buffer_that_torch_does_not_give_away_is_kept(owner: Any, name: str, answer: Any) -> None:
     ops = one()
-    dies = mock.patch.object(
-        ExternKernelSchedulerNode, "set_last_usage", lambda self, *_: setattr(self, "last_usage", set())
-    )
-    with dies:
+    with mock.patch.object(owner, name, answer):
         compile_and_compare(lambda x: ops.functional(ops.functional(x)), X)
     assert ops.calls["in place"] == 0
 
@@ -299,9 +308,10 @@ def test_what_other_buffers_live_in_or_another_op_writes_to_is_kept() -> None:
     def graph(x: torch.Tensor) -> Any:
         part = x * 3
         concatenated = ops.functional(torch.cat([part, x * 5]))
+        alone = ops.functional(torch.cat([x * 7, x * 9]))  # torch does not write in place of these either
         written = x + 5
         writes.functional(written)
-        return concatenated, part + concatenated[:4], ops.functional(written)
+        return concatenated, part + concatenated[:4], alone, ops.functional(written)
 
     compile_and_compare(graph, X)
     assert ops.calls["in place"] == 0
