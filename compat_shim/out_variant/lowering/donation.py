@@ -60,7 +60,7 @@ def _is_on() -> bool:
 
 def _donations(node: Any, declared: reuse.Inputs) -> Iterator[Donation]:
     given = node.given()
-    passed = collections.Counter(name for value in node.inputs for name in _memory(value.get_name()))
+    passed = collections.Counter(name for value in node.inputs for name in memory.shared(value.get_name()))
     taken: set[str] = set()
     for out, buffer in zip(node.pair.out_names, node.out_buffers):
         if buffer.get_name() in V.graph.removed_buffers:
@@ -82,19 +82,6 @@ def _may_give(donor: Any, buffer: ir.Buffer, node: Any, passed: collections.Coun
     )
 
 
-def _memory(name: str) -> set[str]:
-    """A buffer and those whose memory it shares, as far as Inductor knows."""
-    names: set[str] = set()
-    todo = [name]
-    while todo:
-        name = todo.pop()
-        if name not in names:
-            names.add(name)
-            buffer = V.graph.name_to_buffer.get(name)
-            todo += () if buffer is None else buffer.get_inputs_that_alias_output()
-    return names
-
-
 def _dies(name: str, node: Any) -> bool:
     """Whether nothing needs a buffer after the call: the graph's outputs and all aliases considered."""
     scheduler = V.graph.scheduler
@@ -106,7 +93,9 @@ def _dies(name: str, node: Any) -> bool:
         and name in call.last_usage
         and V.graph.wrapper_code.can_reuse(buffer.node)
         and name not in scheduler.mutation_real_name.values()  # written to by another op
-        and not isinstance(buffer.defining_op, NopKernelSchedulerNode)  # a concatenation: others live in it
+        and not isinstance(
+            buffer.defining_op, NopKernelSchedulerNode
+        )  # a concatenation: others may live in it: see memory
         and not releases.is_elsewhere(scheduler, name, call, users)
     )
 

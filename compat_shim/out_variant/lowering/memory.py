@@ -4,6 +4,9 @@ Where a graph is cut into partitions that CUDA graphs replay, the function that 
 tensors from them whose memory belongs to a CUDA graph. Inductor offers it for reuse like its own once such a
 tensor is freed. An out buffer that took it and was returned would change in the next step, when the CUDA graph
 writes there again; what torch's fallback returns is a tensor of its own.
+
+Where tensors are concatenated, they are slices of the result. Torch's own kernel may write its result in place of a
+slice that nothing needs any more, and does not know that this result lives on in the whole.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ from __future__ import annotations
 from typing import Any
 
 from torch._inductor import ir
-from torch._inductor.codegen.wrapper import AllocateLine, ReuseLine, buffer_reuse_key
+from torch._inductor.codegen.wrapper import AllocateLine, FreeIfNotReusedLine, ReuseLine, buffer_reuse_key
 from torch._inductor.virtualized import V
 
 from compat_shim.out_variant.lowering import releases
@@ -46,6 +49,19 @@ def _own_names(wrapper: Any) -> set[str]:
             names.add(line.node.get_name())
         elif isinstance(line, ReuseLine) and line.node.get_name() in names:
             names.add(line.reused_as.get_name())
+    return names
+
+
+def shared(name: str) -> set[str]:
+    """A buffer and those whose memory it shares, as far as Inductor knows."""
+    names: set[str] = set()
+    todo = [name]
+    while todo:
+        name = todo.pop()
+        if name not in names:
+            names.add(name)
+            buffer = V.graph.name_to_buffer.get(name)
+            todo += () if buffer is None else buffer.get_inputs_that_alias_output()
     return names
 
 
@@ -90,3 +106,24 @@ def take(wrapper: Any, donor: ir.Buffer, buffer: ir.Buffer) -> None:
     if place is not None:
         del wrapper.lines[place]
     wrapper.codegen_inplace_reuse(donor, buffer)
+
+
+def offer_shared_later(wrapper: Any) -> None:
+    """Let what is freed be reused only after the call that is written, where another buffer lives in a slice of it."""
+    if not _concatenates(wrapper):
+        return
+    slices = [line.node.get_name() for line in wrapper.lines if isinstance(line, ReuseLine)]
+    wholes = {whole for name in slices for whole in shared(name) if whole != name}
+    later = [line for line in wrapper.lines if isinstance(line, FreeIfNotReusedLine) and line.node.get_name() in wholes]
+    if later:
+        stay = set(map(id, wrapper.lines)) - set(map(id, later))
+        wrapper.lines[:] = [*(line for line in wrapper.lines if id(line) in stay), *later]
+
+
+def _concatenates(wrapper: Any) -> bool:
+    """Whether a buffer of the graph is made of slices that others write."""
+    known: bool | None = vars(wrapper).get("compat_shim_concatenates")
+    if known is None:
+        known = any(isinstance(operation, ir.ConcatKernel) for operation in V.graph.operations)
+        wrapper.compat_shim_concatenates = known
+    return known

@@ -112,6 +112,7 @@ class ExternKernelMultiOut(ir.FallbackKernel):
             cpp_call.OutCall(self).codegen(wrapper)
         else:
             python_call.generate_extern_kernel_multi_out(wrapper, self)
+        memory.offer_shared_later(wrapper)
         for buffer in dead:
             wrapper.codegen_free(buffer)
 
