@@ -18,10 +18,10 @@ def add_to(commands: Any) -> None:
         " with the shim off and on in fresh caches, check both against eager and compare."
         " Exit code 0 only if every call is lowered and every result is right.",
     )
-    parser.add_argument("--layers", type=int, default=4, help="layers of the block (default 4)")
-    parser.add_argument("--rows", type=int, default=64, help="rows of the input (default 64)")
+    parser.add_argument("--layers", type=int, default=8, help="layers of the block (default 8)")
+    parser.add_argument("--rows", type=int, default=8, help="rows of the input (default 8)")
     parser.add_argument("--width", type=int, default=256, help="width of a layer (default 256)")
-    parser.add_argument("--steps", type=int, default=200, help="timed steps of each contender (default 200)")
+    parser.add_argument("--steps", type=int, default=1000, help="timed steps of each contender (default 1000)")
     parser.set_defaults(run=run)
 
 
@@ -41,6 +41,9 @@ def run(options: argparse.Namespace) -> int:
             return MISUSED
     try:
         # Imports torch, which may not be there.
+        from compat_shim.demo import hush
+
+        hush.import_what_logs()
         from compat_shim.demo import main
     except ImportError as error:
         # Needs packaging, which comes with the package where it is installed.

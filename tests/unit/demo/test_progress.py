@@ -1,0 +1,40 @@
+"""What takes long says on a terminal what it is doing, and nothing into a pipe."""
+
+from __future__ import annotations
+
+import io
+import sys
+
+import pytest
+
+from compat_shim.demo import progress
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_each_step_is_a_line_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    lines = progress.Progress()
+    lines.say("compiling")
+    lines.say("running")
+    assert sys.stderr.getvalue() == "... compiling\n... running\n"
+
+
+def test_a_pipe_sees_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    progress.Progress().say("compiling")
+    assert sys.stderr.getvalue() == ""
+
+
+def test_small_steps_are_told_once_in_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    now = [0.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    lines = progress.Progress(pause=10)
+    for number in range(25):
+        now[0] = float(number)
+        lines.say(f"graph {number}")
+    assert sys.stderr.getvalue() == "... graph 0\n... graph 10\n... graph 20\n"
