@@ -141,7 +141,7 @@ def _ran(package: Package, python: str, program: str, device: str = "cpu") -> di
         PROGRESS.say(f"{package.requirement}: {program}, by stock torch alone")
         alone = _json(python, ["-m", "packages.measure", "--stock-only", file, *on])
         words = ["-m", "compat_shim", "run", *flags, "--", python, "-m", "packages.measure", file, *on]
-        PROGRESS.say(f"{package.requirement}: {program}, with the shim and without in turn")
+        PROGRESS.say(f"{package.requirement}: {program}, by the shim and stock")
         seen = _json(python, words)
     except subprocess.CalledProcessError as error:
         return {**found, "error": error.stderr.strip().splitlines()[-1:]}

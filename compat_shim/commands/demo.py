@@ -44,6 +44,7 @@ def run(options: argparse.Namespace) -> int:
         from compat_shim.demo import hush
 
         hush.import_what_logs()
+        # Imports more of torch, which would log.
         from compat_shim.demo import main
     except ImportError as error:
         # Needs packaging, which comes with the package where it is installed.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,6 @@ from torch._inductor import config
 
 import compat_shim
 from compat_shim.calls import ways
-from compat_shim.demo.progress import Progress
 
 
 @pytest.fixture(autouse=True)
@@ -39,18 +38,6 @@ def shared_kernels(fresh_inductor_cache: Path, monkeypatch: Any, tmp_path_factor
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "kernels"))
     with config.patch(fx_graph_cache=False):
         yield
-
-
-@pytest.fixture
-def progress(capfd: pytest.CaptureFixture[str]) -> Callable[[str], None]:
-    """A function by which a long test says on the terminal what it is at: a line each ten seconds, by each worker."""
-    lines = Progress(pause=10)
-
-    def say(doing: str) -> None:
-        with capfd.disabled():
-            lines.say(doing)
-
-    return say
 
 
 def _table(variable: str) -> Iterator[dict[str, str]]:
