@@ -1,7 +1,12 @@
-"""For tox: a release of torch that does not serve this Python is skipped with a line that says so."""
+"""For tox: what a line of ``tox.ini`` cannot say.
+
+A release of torch that does not serve this Python is skipped with a line that says so. The demo's environment has what
+serves GPUs only where there is a GPU.
+"""
 
 from __future__ import annotations
 
+import ctypes
 import re
 import subprocess
 from typing import Any
@@ -34,3 +39,18 @@ def tox_on_install(tox_env: Any, arguments: Any, section: str, of_type: str) -> 
     said = " ".join(asked.stderr.split())
     if asked.returncode and re.search(r"has no wheels with a matching|requires a different Python", said):
         raise Skip(f"{wanted.replace(' ', '')} has no wheel for Python {version}")
+
+
+@impl
+def tox_add_env_config(env_conf: Any, state: Any) -> None:
+    """Where there is NVIDIA's driver, the demo runs on the GPU: nothing that torch asks for is left out."""
+    if env_conf.env_name == "demo" and _has_nvidia_driver():
+        env_conf["set_env"].update({"UV_OVERRIDE": ""})
+
+
+def _has_nvidia_driver() -> bool:
+    try:
+        ctypes.CDLL("libcuda.so.1")  # the library by which torch itself finds the driver
+    except OSError:
+        return False
+    return True

@@ -13,11 +13,10 @@ from unittest import mock
 import torch
 from torch._dynamo.utils import counters
 from torch._inductor.codecache import PyCodeCache
-from torch._inductor.graph import GraphLowering
 
 import compat_shim
 from benchmarks.workloads import Step, Workload
-from compat_shim.demo.contenders import describe, own_code
+from compat_shim.demo.contenders import captured_code, describe, own_code
 from compat_shim.out_variant.lowering import releases
 
 STOCK = "stock fallback"
@@ -140,7 +139,6 @@ def was_cache_hit() -> bool:
 
 def _code_of(run: Step, x: torch.Tensor) -> list[str]:
     captured: list[str] = []
-    # run_and_get_code resets Dynamo, which would drop the contenders before.
-    with mock.patch.object(GraphLowering, "save_output_code", captured.append):
+    with captured_code(captured):
         run(x)
     return captured

@@ -18,12 +18,14 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from compat_shim.demo.progress import Progress
 from packages.catalogue import PACKAGES, Package
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = Path(__file__).with_name("results")
 PROGRAMS = Path(__file__).with_name("programs")
 FREE_GB = 8
+PROGRESS = Progress()
 
 
 def result_file(package: Package) -> Path:
@@ -82,7 +84,9 @@ def _looked_at(package: Package) -> dict[str, Any]:
     if shutil.disk_usage(tempfile.gettempdir()).free < FREE_GB * 2**30:
         raise OSError(f"less than {FREE_GB} GB are free in {tempfile.gettempdir()}")
     with tempfile.TemporaryDirectory(prefix="compat-shim-packages-") as folder:
+        PROGRESS.say(f"{package.requirement}: installing it and torch {package.torch}")
         python = _environment(package, Path(folder) / "env")
+        PROGRESS.say(f"{package.requirement}: looking at its ops")
         head = {**_head(package), "disk_mb": _megabytes(Path(folder))}
         if not package.imports:
             return {
@@ -134,8 +138,10 @@ def _ran(package: Package, python: str, program: str, device: str = "cpu") -> di
     flags = list(package.flags)
     found["command"] = " ".join(["python -m compat_shim run", *flags, "-- python", program])
     try:
+        PROGRESS.say(f"{package.requirement}: {program}, by stock torch alone")
         alone = _json(python, ["-m", "packages.measure", "--stock-only", file, *on])
         words = ["-m", "compat_shim", "run", *flags, "--", python, "-m", "packages.measure", file, *on]
+        PROGRESS.say(f"{package.requirement}: {program}, by the shim and stock")
         seen = _json(python, words)
     except subprocess.CalledProcessError as error:
         return {**found, "error": error.stderr.strip().splitlines()[-1:]}

@@ -100,6 +100,21 @@ def fresh_inductor_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     return folder
 
 
+@pytest.fixture
+def progress(capfd: pytest.CaptureFixture[str]) -> Callable[[str], None]:
+    """A function by which a long test says on the terminal what it is at: a line each ten seconds, by each worker."""
+    # Activates the shim, which most tests of `tests/unit` do themselves.
+    from compat_shim.demo.progress import Progress
+
+    lines = Progress(pause=10)
+
+    def say(doing: str) -> None:
+        with capfd.disabled():
+            lines.say(doing)
+
+    return say
+
+
 @pytest.fixture(autouse=True)
 def own_log_level() -> Iterator[None]:
     """The shim sets the level of its logger where the user asks for its lines; here for that test alone."""

@@ -1,4 +1,4 @@
-"""The two contenders: one block compiled by stock torch and with the shim, in one process."""
+"""The contenders: one block compiled by stock torch, by stock torch again and with the shim, in one process."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import re
 import types
 from collections.abc import Callable, Iterator
 from typing import Any
+from unittest import mock
 
 import torch
 from torch._dynamo.utils import counters
-from torch._inductor.utils import run_and_get_code
+from torch._inductor.graph import GraphLowering
 
 import compat_shim
 from compat_shim.demo.block import Block, ops_alone
@@ -51,55 +52,51 @@ class Contender:
         return len(_OUT_CALL.findall(spelled_out(self.code)))
 
 
-def compile_both(block: Block, x: torch.Tensor) -> tuple[Contender, Contender]:
-    """Compile the block by stock torch and with the shim; both stay callable.
+def compile_all(block: Block, x: torch.Tensor, say: Callable[[str], None]) -> list[Contender]:
+    """Compile the block by stock torch, twice, and with the shim; all stay callable.
 
     Args:
         block: on the device of ``x``.
         x: float32, (rows, width).
+        say: is told what is compiled now.
 
     Returns:
-        The contenders, stock first. What stock torch raises is kept in its ``error``, and so is
-        what compiling with the shim raises.
+        The contenders: stock, the same once more, and the shim. What compiling or running raises is kept in ``error``.
     """
-    stock = _make(f"stock torch {torch.__version__.partition('+')[0]}", False, block)
-    shimmed = _make("with the shim", True, block)
-
-    def first_calls() -> None:
-        for contender in (stock, shimmed):
-            before = dict(counters[COUNTER])
-            with _compiling(contender):
-                contender.step(x)
-            contender.counted = {
-                event: count - before.get(event, 0)
-                for event, count in counters[COUNTER].items()
-                if count > before.get(event, 0)
-            }
-
-    # One capture for both: it resets Dynamo when it starts, which drops what was compiled before.
-    _, codes = run_and_get_code(first_calls)
-    # Equal codes are captured once, and a contender that failed early has none.
-    if len(codes) > 1 or not (stock.error or shimmed.error):
-        stock.code, shimmed.code = codes[0], codes[-1]
-    elif codes:
-        (stock if shimmed.error else shimmed).code = codes[0]
-    for contender in (stock, shimmed):
+    stock = f"stock torch {torch.__version__.partition('+')[0]}"
+    contenders = [_make(stock, block), _make("the same again", block), _make("with the shim", block, shim=True)]
+    for number, contender in enumerate(contenders):
+        say(f"compiling: {contender.name}" + ("" if number else " (the first takes longest, up to half a minute)"))
+        before = dict(counters[COUNTER])
+        codes: list[str] = []
+        with _compiling(contender), captured_code(codes):
+            contender.step(x)
+        for event, count in counters[COUNTER].items():
+            if count > before.get(event, 0):
+                contender.counted[event] = count - before.get(event, 0)
+        contender.code = "\n".join(codes)
         if not contender.error:
             with _compiling(contender):
                 contender.alone(x, block[0])
-    return stock, shimmed
+    return contenders
 
 
-def _make(name: str, shim: bool, block: Block) -> Contender:
+def _make(name: str, block: Block, shim: bool = False) -> Contender:
     def step(x: torch.Tensor) -> torch.Tensor:
         return block(x)
 
+    suffix = re.sub(r"\W", "_", name)
     return Contender(
         name,
         shim,
-        step=torch.compile(own_code(step, f"step_{shim}"), fullgraph=True, dynamic=False),
-        alone=torch.compile(own_code(ops_alone, f"alone_{shim}"), fullgraph=True, dynamic=False),
+        step=torch.compile(own_code(step, f"step_{suffix}"), fullgraph=True, dynamic=False),
+        alone=torch.compile(own_code(ops_alone, f"alone_{suffix}"), fullgraph=True, dynamic=False),
     )
+
+
+def captured_code(into: list[str]) -> contextlib.AbstractContextManager[Any]:
+    """Code that Inductor generates goes into the list too. Does not reset Dynamo, as torch's own way to it does."""
+    return mock.patch.object(GraphLowering, "save_output_code", into.append)
 
 
 def own_code(function: Callable[..., Any], name: str) -> Callable[..., Any]:

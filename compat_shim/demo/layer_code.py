@@ -1,16 +1,27 @@
-"""The lines of Inductor's generated ``call`` that concern one layer."""
+"""The lines of Inductor's generated ``call``, and those that concern one layer."""
 
 from __future__ import annotations
 
 import re
-import textwrap
 
 from compat_shim.demo.ops import NAMESPACE
-from compat_shim.out_variant.lowering.generated_code import variables
+from compat_shim.out_variant.lowering.generated_code import spelled_out
 
-_LINEAR = f"torch.ops.{NAMESPACE}.linear_dequant."
-_TIDIES_UP = re.compile(r"\s*(del |assert_|\(?compat_shim_first_|\w+ = \w+(\[\d+\])?$)")
+_LINEAR = re.compile(rf"torch\.ops\.{NAMESPACE}\.linear_dequant\.\w+\(")
+_SKIPPED = re.compile(r"#|assert_|\(?compat_shim_first_|$")
+_TIDIES_UP = re.compile(r"del |\w+ = \w+(\[\d+\])?$")
 _MOST_LINES = 40
+
+
+def call_lines(code: str) -> list[str]:
+    """What runs in a step: the lines of ``call`` without asserts, comments and blank ones, dedented.
+
+    Args:
+        code: generated Python code of one graph, for one device.
+    """
+    body = re.search(r"^( *)def call\(.*\n((?:\1 .*\n|\n)*)", code + "\n", re.MULTILINE)
+    lines = [line.strip() for line in body[2].splitlines()] if body else []
+    return [line for line in lines if not _SKIPPED.match(line)]
 
 
 def layer_lines(code: str, layer: int, width: int) -> list[str]:
@@ -22,16 +33,14 @@ def layer_lines(code: str, layer: int, width: int) -> list[str]:
         width: the longest line; what is longer is cut.
 
     Returns:
-        The lines without comments, dedented; empty if the code has no such layer.
+        The lines of :func:`call_lines` with each overload by its name, where the code calls a variable that stands for
+        it; empty if the code has no such layer.
     """
-    lines = [line for line in code.splitlines() if line.strip() and not line.lstrip().startswith("#")]
-    names = [re.escape(name) for name, kernel in variables(code).items() if kernel.startswith(_LINEAR)]
-    call = re.compile("|".join([rf"{re.escape(_LINEAR)}\w+\(", *(rf"\b{name}\(" for name in names)]))
-    ends = [_end(lines, index) for index, line in enumerate(lines) if call.search(line)]
+    lines = call_lines(spelled_out(code))
+    ends = [_end(lines, index) for index, line in enumerate(lines) if _LINEAR.search(line)]
     if layer >= len(ends):
         return []
-    start = ends[layer - 1] if layer else _call_start(lines)
-    found = textwrap.dedent("\n".join(lines[start : ends[layer]])).splitlines()
+    found = lines[ends[layer - 1] if layer else 0 : ends[layer]]
     if len(found) > _MOST_LINES:
         found[_MOST_LINES:] = [f"... {len(found) - _MOST_LINES} more lines"]
     return [line if len(line) <= width else line[: width - 3] + "..." for line in found]
@@ -43,9 +52,3 @@ def _end(lines: list[str], index: int) -> int:
     while index < len(lines) and _TIDIES_UP.match(lines[index]):
         index += 1
     return index
-
-
-def _call_start(lines: list[str]) -> int:
-    """The index after the part of ``call`` that unpacks and checks its arguments."""
-    checks = [index for index, line in enumerate(lines) if re.match(r"\s*assert_size_stride\(arg", line)]
-    return checks[-1] + 1 if checks else 0

@@ -1,16 +1,18 @@
-"""What a step costs: allocations, peak bytes, and time against the other contender."""
+"""What a step costs: allocations, peak bytes, and time against the other contenders."""
 
 from __future__ import annotations
 
 import dataclasses
-import statistics
+import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
-from torch.autograd.profiler import profile
+from torch.autograd import _disable_profiler_legacy, _enable_profiler_legacy, profiler_legacy
 
 Step = Callable[[torch.Tensor], torch.Tensor]
+WARM_UP = 10  # rounds: of torch 2.15's first calls each looks for aliases
+MOST_SECONDS = 30.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,9 +46,13 @@ def _memory_cuda(step: Step, x: torch.Tensor) -> Memory:
 
 
 def _memory_cpu(step: Step, x: torch.Tensor) -> Memory:
-    with profile(profile_memory=True) as profiler:
+    # Not the profiler of today: Kineto, below it, prints an error where there is no GPU.
+    _enable_profiler_legacy(profiler_legacy.profile(profile_memory=True).config())
+    try:
         step(x)
-    changes = [event.nbytes() for event in profiler.kineto_results.events() if event.name() == "[memory]"]
+    finally:
+        threads = _disable_profiler_legacy()
+    changes = [event.cpu_memory_usage() for events in threads for event in events if event.kind() == "memory_alloc"]
     held = peak = 0
     for change in changes:
         held += change
@@ -54,32 +60,31 @@ def _memory_cpu(step: Step, x: torch.Tensor) -> Memory:
     return Memory(sum(change > 0 for change in changes), peak)
 
 
-@dataclasses.dataclass(frozen=True)
-class Times:
-    """Medians in seconds of each contender, and quartiles of the ratios second / first of the pairs."""
+def step_times(steps: Mapping[str, Step], x: torch.Tensor, rounds: int) -> dict[str, list[float]]:
+    """Time contenders in turn, in another random order each round.
 
-    first: float
-    second: float
-    ratios: tuple[float, float, float]
-
-
-def paired_times(first: Step, second: Step, x: torch.Tensor, steps: int) -> Times:
-    """Time two contenders step by step in turn, the order changing with each pair.
-
-    Whatever else the machine does then falls on both alike.
+    So whatever else the machine does then falls on all alike.
 
     Args:
-        first, second: compiled blocks.
+        steps: compiled blocks by name.
         x: float32, (rows, width).
-        steps: timed steps of each.
+        rounds: timed steps of each; fewer where these take longer than ``MOST_SECONDS``.
+
+    Returns:
+        The seconds of each contender, a value a round.
     """
-    times: tuple[list[float], list[float]] = ([], [])
-    for index in range(steps):
-        for side in (0, 1) if index % 2 == 0 else (1, 0):
-            times[side].append(step_time(second if side else first, x))
-    ratios = [later / earlier for earlier, later in zip(*times)]
-    low, middle, high = statistics.quantiles(ratios, n=4) if steps > 1 else ratios * 3
-    return Times(statistics.median(times[0]), statistics.median(times[1]), (low, middle, high))
+    order, times = list(steps), {name: list[float]() for name in steps}
+    shuffle = random.Random(0).shuffle
+    begin = time.perf_counter()
+    for number in range(-min(WARM_UP, rounds), rounds):
+        shuffle(order)
+        for name in order:
+            seconds = step_time(steps[name], x)
+            if number >= 0:
+                times[name].append(seconds)
+        if number >= 0 and time.perf_counter() - begin > MOST_SECONDS:
+            break
+    return times
 
 
 def step_time(step: Step, x: torch.Tensor) -> float:

@@ -18,9 +18,9 @@ PROGRAMS = sorted(ROOT.glob("packages/programs/*.py"))
 def packages(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """The modules, which the package's wheel does not hold."""
     monkeypatch.syspath_prepend(ROOT)
-    from packages import catalogue, table
+    from packages import __main__, catalogue, table
 
-    return SimpleNamespace(all=catalogue.PACKAGES, results=table.results())
+    return SimpleNamespace(all=catalogue.PACKAGES, results=table.results(), main=__main__)
 
 
 @pytest.mark.parametrize("file", FILES, ids=[file.stem for file in FILES])
@@ -53,3 +53,25 @@ def test_each_program_is_of_a_package_and_knows_nothing_of_the_shim(packages: Si
     used = {program for package in packages.all for program in package.programs}
     assert {file.name for file in PROGRAMS} == used
     assert [file.name for file in PROGRAMS if "compat_shim" in file.read_text()] == []
+
+
+def test_it_says_what_it_is_doing(packages: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    (package, *_) = [one for one in packages.all if one.programs]
+    found = {"eager": "1", "stock": "1", "digests": {"stock": ["1"], "shim": ["1"]}}
+    said: list[str] = []
+    monkeypatch.setattr(packages.main, "_environment", lambda package, folder: "python")
+    monkeypatch.setattr(packages.main, "_json", lambda python, words: dict(found))
+    monkeypatch.setattr(packages.main.PROGRESS, "say", said.append)
+
+    packages.main._looked_at(package)
+
+    assert {line.partition(": ")[0] for line in said} == {package.requirement}
+    assert [line.partition(": ")[2] for line in said] == [
+        f"installing it and torch {package.torch}",
+        "looking at its ops",
+        *(
+            f"{program}, by {how}"
+            for program in package.programs
+            for how in ("stock torch alone", "the shim and stock")
+        ),
+    ]

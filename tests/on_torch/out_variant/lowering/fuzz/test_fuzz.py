@@ -11,6 +11,7 @@ from __future__ import annotations
 import collections
 import os
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -45,7 +46,9 @@ else:
     SEED = int(os.environ.get("FUZZ_SEED", "0"))
 
     @pytest.mark.parametrize("shard", range(-(-EXAMPLES // SHARD)))
-    def test_random_programs_are_lowered_where_that_is_right_and_equal_eager(shard: int, shared_kernels: None) -> None:
+    def test_random_programs_are_lowered_where_that_is_right_and_equal_eager(
+        shard: int, shared_kernels: None, progress: Callable[[str], None]
+    ) -> None:
         seen: set[str] = set()
         kinds: collections.Counter[str] = collections.Counter()
         events: collections.Counter[str] = collections.Counter()
@@ -61,6 +64,7 @@ else:
             nonlocal in_place
             assume(repr(program) not in seen)
             seen.add(repr(program))
+            progress(f"random graph {shard * SHARD + len(seen)} of {EXAMPLES}")
             verdict = judge(program)
             kinds[verdict.kind] += 1
             in_place += verdict.in_place

@@ -10,6 +10,7 @@ from __future__ import annotations
 import collections
 import os
 import time
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -64,7 +65,7 @@ else:
 
     @pytest.mark.parametrize("shard", range(-(-BATCHES // SHARD)))
     def test_compiled_registries_equal_eager_and_are_lowered_as_their_authors_mean(
-        shard: int, everything_shared: None
+        shard: int, everything_shared: None, progress: Callable[[str], None]
     ) -> None:
         kinds: collections.Counter[str] = collections.Counter()
         calls: collections.Counter[str] = collections.Counter()
@@ -72,6 +73,7 @@ else:
         wrong: list[str] = []
         started = time.monotonic()
         for batch in range(shard * SHARD, min(BATCHES, (shard + 1) * SHARD)):
+            progress(f"random registry {batch * BATCH + 1} of {REGISTRIES}")
             report = judge_batch(SEED, batch, compat_shim)
             kinds += report.kinds
             calls += report.calls
