@@ -59,9 +59,11 @@ def file(path: str, columns: int) -> str:
 
 def some(names: list[str], columns: int) -> str:
     """As many of the names as fit, and how many there are besides."""
-    for count in range(len(names), 0, -1):
+    text = shortened(names[0], columns) if len(names) == 1 else f"{len(names)} names"
+    for count in range(1, len(names) + 1):
         left = len(names) - count
-        text = ", ".join(names[:count]) + (f" and {left} more" if left else "")
-        if len(text) <= columns:
-            return text
-    return shortened(names[0], columns) if len(names) == 1 else f"{len(names)} names"
+        more = ", ".join(names[:count]) + (f" and {left} more" if left else "")
+        if len(more) > columns:
+            break
+        text = more
+    return text

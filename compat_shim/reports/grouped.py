@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import enum
+import itertools
 import re
 from collections.abc import Callable, Hashable, Sequence
 from typing import TYPE_CHECKING
@@ -31,12 +32,14 @@ def lines(calls: Sequence[CallSite], room: int) -> list[str]:
         calls: in the order in which they were decided.
         room: how many lines there may be.
     """
-    found: list[str] = []
-    for key, detail in _LAYOUTS:
-        found = [line for group in _groups(calls, key) for line in _lines(group, detail)]
-        if len(found) <= room:
-            break
-    return found
+    *layouts, shortest = _LAYOUTS
+    for key, detail in layouts:
+        found = (line for group in _groups(calls, key) for line in _lines(group, detail))
+        fitting = list(itertools.islice(found, room + 1))
+        if len(fitting) <= room:
+            return fitting
+    key, detail = shortest
+    return [line for group in _groups(calls, key) for line in _lines(group, detail)]
 
 
 def size(calls: Sequence[CallSite]) -> str:

@@ -51,11 +51,14 @@ def _remedy(name: str, candidate: Candidate) -> str:
 def _of_fitting(name: str, fitting: list[Candidate]) -> tuple[str, str]:
     """Of the overloads that fit by their schemas, the one that ``--pair`` takes, or the first."""
     namespace = name.partition("::")[0]
-    by_name = () if namespace in survey.TORCH_NAMESPACES else survey.survey(name).pairs
+    own = namespace in survey.TORCH_NAMESPACES  # some of them are asynchronous
+    by_name = () if own else survey.survey(name).pairs
     chosen = next((candidate for candidate in fitting if (name, candidate.op) in by_name), fitting[0])
     *reasons, remedy = chosen.reasons
     whys = "; ".join("it is not tagged" if reason == lookalikes.UNTAGGED else reason for reason in reasons)
-    if (name, chosen.op) in by_name:
+    if own:
+        remedy = "nothing: it is an op of torch's own"
+    elif (name, chosen.op) in by_name:
         remedy += f"; so does --pair {name}, and --pair {namespace} for the whole namespace"
     return f"{chosen.op} fits, but {whys}", remedy
 
