@@ -1,16 +1,14 @@
-"""``explain``: a script's compiles, or one op."""
+"""``explain``: a program's compiles, or one op."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import os
-import runpy
 import sys
-import traceback
-from typing import Any
+from typing import Any, TextIO
 
-from compat_shim.commands import import_option
+from compat_shim.commands import import_option, script
 from compat_shim.commands.exit_codes import DONE, FOUND_WRONG, MISUSED
 
 
@@ -19,59 +17,82 @@ def add_to(commands: Any) -> None:
     parser = commands.add_parser(
         "explain",
         help="why the calls of a custom op were lowered or not",
-        usage="%(prog)s [--json] SCRIPT [ARGUMENT ...]\n       %(prog)s [--json] [--import NAME] --op NS::OP",
-        description="Run SCRIPT with a throw-away Inductor cache and print, for each call of a custom op in a compiled"
-        " graph, whether it was lowered to its out variant, the reason if not and what to change, its output buffers"
-        " and the emitted call; exit code: the script's. Or say which out variant --op has, and what each candidate"
-        " lacks; exit code 0 if it has one, 1 if not, 2 if there is no such op.",
+        usage="%(prog)s [options] SCRIPT [ARGUMENT ...]\n       %(prog)s [options] -m MODULE [ARGUMENT ...]\n"
+        "       %(prog)s [options] [--import NAME] --op NS::OP",
+        description="Run SCRIPT, or MODULE as `python -m` does, with a throw-away Inductor cache, and print which calls"
+        " of custom ops in compiled graphs were lowered to an out variant, and for the others the reason and what to"
+        " change: by op, and one screen. Exit code: the program's; 2 if it cannot be run. Or say which out variant --op"
+        " has, and what each candidate lacks; exit code 0 if it has one, 1 if not, 2 if there is no such op.",
     )
     parser.add_argument("script", nargs="?", metavar="SCRIPT", help="a Python file, run as __main__")
-    parser.add_argument("arguments", nargs=argparse.REMAINDER, metavar="ARGUMENT", help="the script's arguments")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, metavar="ARGUMENT", help="the program's arguments")
+    parser.add_argument("-m", nargs=argparse.REMAINDER, dest="module", metavar="MODULE", help="a module instead")
     parser.add_argument("--op", metavar="NS::OP", help="a functional op, for example ns::op or ns::op.overload")
     import_option.add_to(parser)
-    parser.add_argument("--json", action="store_true", help="print JSON (schema_version 1)")
+    parser.add_argument("--all", action="store_true", help="each call by itself, with what was emitted for it")
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="JSON (schema_version 1), and nothing else on stdout: what the program prints there goes to stderr",
+    )
+    parser.add_argument("-o", dest="output", metavar="FILE", help="write it to FILE, and leave stdout to the program")
     parser.set_defaults(run=run, parser=parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Explain a script's calls or one op; returns the exit code."""
-    if (options.op is None) == (options.script is None):
-        options.parser.error("either a SCRIPT or --op, and not both")
+    """Explain a program's calls or one op; returns the exit code."""
+    if [options.op, options.script, options.module or None].count(None) != 2:
+        options.parser.error("one of SCRIPT, -m MODULE and --op")
     import_option.load(options)
-    return _op(options) if options.op is not None else _script(options)
+    try:
+        # Now: the program may change the folder.
+        output = open(options.output, "w", encoding="utf-8") if options.output else None  # noqa: SIM115
+    except OSError as error:
+        return _refuse(f"-o {options.output}: {error.strerror}")
+    return _op(options, output) if options.op is not None else _program(options, output)
 
 
-def _op(options: argparse.Namespace) -> int:
+def _op(options: argparse.Namespace, output: TextIO | None) -> int:
     # Imports torch, which the other commands do without.
     from compat_shim.reports.op_explanation import explain_op
 
     try:
         explanation = explain_op(options.op)
     except LookupError as error:
-        print(f"compat-shim explain: {error.args[0]}", file=sys.stderr)
-        return MISUSED
-    print(json.dumps(explanation.to_dict(), indent=2) if options.json else explanation)
+        return _refuse(error.args[0])
+    print(json.dumps(explanation.to_dict(), indent=2) if options.json else explanation, file=output)
     return DONE if explanation.out is not None else FOUND_WRONG
 
 
-def _script(options: argparse.Namespace) -> int:
+def _program(options: argparse.Namespace, output: TextIO | None) -> int:
     # Imports torch, which the other commands do without.
     from compat_shim.reports.observer import observed
 
-    code = DONE
-    arguments = sys.argv
-    with observed() as observer:
-        sys.argv = [options.script, *options.arguments]
-        sys.path.insert(0, os.path.dirname(os.path.abspath(options.script)))
-        try:
-            runpy.run_path(options.script, run_name="__main__")
-        except SystemExit as ending:
-            code = ending.code if isinstance(ending.code, int) else int(ending.code is not None)
-        except Exception:
-            traceback.print_exc()
-            code = FOUND_WRONG
-        finally:
-            sys.argv = arguments
+    if options.json and output is None:
+        output = _stdout_alone()
+    name, *arguments = options.module or [options.script, *options.arguments]
+    try:
+        with observed() as observer:
+            code = script.run(name, arguments, module=bool(options.module))
+    except script.CannotRun as error:
+        return _refuse(str(error))
     explanation = observer.explanation()
-    print(json.dumps(explanation.to_dict(), indent=2) if options.json else explanation)
+    text = json.dumps(explanation.to_dict(), indent=2) if options.json else explanation.text(options.all)
+    print(text, file=output, flush=True)
     return code
+
+
+def _stdout_alone() -> TextIO:
+    """The process's stdout, for this command alone: whatever else is written there goes to stderr from now on.
+
+    Also what C code and other processes write, and what is written when the process ends.
+    """
+    sys.stdout.flush()
+    alone = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    return alone
+
+
+def _refuse(why: str) -> int:
+    print(f"compat-shim explain: {why}", file=sys.stderr)
+    return MISUSED

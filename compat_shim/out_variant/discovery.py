@@ -6,6 +6,7 @@ since 2.12, #176117), with either tag accepted on every release.
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +15,7 @@ import torch
 from torch._ops import OpOverload
 
 from compat_shim import process
-from compat_shim.out_variant import marks, names, pairing, registry
+from compat_shim.out_variant import lookalikes, marks, names, pairing, registry
 from compat_shim.out_variant import schema as schemas
 from compat_shim.out_variant.tag import out_tags
 
@@ -88,7 +89,8 @@ def check_out_variant(functional_op: OpOverload, expected_out_op: OpOverload) ->
     """Check that ``to_out_variant(functional_op)`` is ``expected_out_op``.
 
     Raises:
-        AssertionError: it is not; the message names the common mistakes and the overloads found.
+        AssertionError: it is not; the message says why of each overload that could be meant, ``expected_out_op``
+            among them, as ``explain --op`` does.
         RuntimeError: as :func:`to_out_variant`.
     """
     check_found(to_out_variant(functional_op), functional_op, expected_out_op)
@@ -103,15 +105,13 @@ def check_found(found: OpOverload | None, functional_op: OpOverload, expected_ou
             "  2. The out variant is not an overload of the original op ('op.out', 'op.overload_out'); a flat name\n"
             "     ('op_out') needs register_out_variant.\n"
             "  3. Its inputs differ from the functional op's in a name, a type, a default or the order.\n"
-            "  4. The original operator is not functional.\n"
-            f"The functional op: {functional_op._schema}\n"
-            f"Overloads tagged as out variants:\n{_describe_candidates(functional_op)}"
+            f"  4. The original operator is not functional.\n{_described(functional_op, expected_out_op)}"
         )
     if found != expected_out_op:
         raise AssertionError(
             f"to_out_variant({functional_op}) returned {found}, but expected {expected_out_op}. The out variant name"
             " does not match the functional op. Where several schemas match, equal defaults decide and then the"
-            " names (X and X_out, default and out)."
+            f" names (X and X_out, default and out).\n{_described(functional_op, expected_out_op)}"
         )
 
 
@@ -165,14 +165,17 @@ def tagged_overloads(op: OpOverload) -> list[OpOverload]:
     return [overload for overload in found if overload is not None]
 
 
-def _describe_candidates(op: OpOverload) -> str:
-    lines = []
-    for candidate in tagged_overloads(op):
-        reasons = schemas.mismatches(op._schema, candidate._schema)
-        reasons += [] if reasons else schemas.default_mismatches(op._schema, candidate._schema)
-        words = "; ".join(reasons) or "it matches"
-        lines.append(f"  - {candidate._overloadname}: {candidate._schema}\n      {words}")
-    return "\n".join(lines) or "  (none)"
+def _described(op: OpOverload, expected: OpOverload) -> str:
+    """Why each overload that could be meant is or is not the out variant of ``op``."""
+    found = lookalikes.candidates(op, expected)
+    pair = pairing.find_pair(op)
+    if pair is not None:  # it is the first of them
+        differs = schemas.default_mismatches(op._schema, pair.out._schema)
+        by_hand = (
+            [] if pair.source == "tag" else ["to_out_variant looks at tags, and lookup_manual_out_variant at this"]
+        )
+        found[0] = dataclasses.replace(found[0], reasons=(*differs, *by_hand, *found[0].reasons))
+    return "\n".join([f"Here, for {op._schema}", *lookalikes.described(op.name(), found)])
 
 
 def answering(ours: Callable[..., Any], original: Callable[..., Any]) -> Callable[..., Any]:

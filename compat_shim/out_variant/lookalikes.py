@@ -20,6 +20,7 @@ UNREACHABLE = (
 )
 OTHER_NAME = "it is an op of another name, which register_out_variant pairs and a tag does not"
 AGREE = "let the two schemas agree: the same inputs by name, type and order, and one Tensor(a!) out a Tensor returned"
+NONE = "no overload of {0} and none of {0}_out writes to an argument"
 UNTAGGED = "it carries neither torch.Tag.out nor torch.Tag.out_variant, and no register_out_variant names it"
 
 
@@ -39,22 +40,32 @@ class Candidate:
     reasons: tuple[str, ...]
 
 
-def candidates(op: OpOverload) -> list[Candidate]:
+def candidates(op: OpOverload, *others: OpOverload) -> list[Candidate]:
     """The overloads of ``op``'s packet, and of the flat name ``op_out``, that write to an argument.
 
     Args:
         op: a functional overload, for example ``torch.ops.ns.op.default``.
+        others: overloads that could be meant, too.
     """
     pair = pairing.find_pair(op)
     found = []
     if pair is not None:
         found.append(Candidate(pair.out.name(), str(pair.out._schema), pair.source, limits(pair)))
     base = op._schema.name
-    for schema in (*names.writing(base), *names.writing(f"{base}_out")):
+    for schema in (*names.writing(base), *names.writing(f"{base}_out"), *(other._schema for other in others)):
         name = names.of_schema(schema)
-        if pair is None or name != pair.out.name():
+        if name not in [candidate.op for candidate in found]:
             found.append(Candidate(name, str(schema), "", tuple(_why_not(op, schema))))
     return found
+
+
+def described(name: str, found: Iterable[Candidate]) -> list[str]:
+    """The candidates of the op of this name (``ns::op``) and why each is or is not taken, in lines."""
+    lines = []
+    for candidate in found:
+        verdict = f"taken ({candidate.taken})" if candidate.taken else "not taken"
+        lines += [f"  {verdict}: {candidate.schema}", *(f"      {reason}" for reason in candidate.reasons)]
+    return lines or [f"  no candidate: {NONE.format(names.op_of(name))}"]
 
 
 def limits(pair: pairing.Pair) -> tuple[str, ...]:
@@ -65,7 +76,7 @@ def limits(pair: pairing.Pair) -> tuple[str, ...]:
 def not_taken() -> Iterator[tuple[str, Candidate]]:
     """Each tagged overload of this process that is in no pair, with the functional op it does not fit.
 
-    Of ops outside torch's own namespaces. Without a functional op at all it is named alone.
+    Of ops outside torch's own namespaces. An op for direct calls, which no functional op belongs to, is none of them.
     """
     taken = {pair.out.name() for pair in pairing.all_pairs()}
     for base in pairing.tagged_ops():
@@ -78,7 +89,15 @@ def not_taken() -> Iterator[tuple[str, Candidate]]:
             for mine in functional:
                 yield names.of_schema(mine), Candidate(name, str(schema), "", tuple(why_not(mine, schema)))
             if not functional:
-                yield "", Candidate(name, str(schema), "", ("its op has no functional overload",))
+                yield from _of_flat_name(base, schema)
+
+
+def _of_flat_name(base: str, out: Any) -> Iterator[tuple[str, Candidate]]:
+    """The functional overloads of ``ns::op`` that a tagged overload of ``ns::op_out`` fits."""
+    for mine in names.schemas_of(base.removesuffix("_out")) if base.endswith("_out") else ():
+        if not schemas.mismatches(mine, out):
+            reasons = (OTHER_NAME, *why_not(mine, out))
+            yield names.of_schema(mine), Candidate(names.of_schema(out), str(out), "", reasons)
 
 
 def refusals(functional: Any, families: Iterable[pairing.Family]) -> Iterator[tuple[str, list[str]]]:

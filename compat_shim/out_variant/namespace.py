@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from compat_shim import screen
 from compat_shim.out_variant import lookalikes, names, pairing, registry
 from compat_shim.out_variant.survey import Survey, survey
 
@@ -20,6 +21,8 @@ class NamespaceReport:
         ops: how many overloads the namespace has.
         limited: of the pairs, those of which calls are not lowered on some devices: functional op, out variant,
             and on which, why, and what to do.
+
+    Its ``str()`` and ``repr()`` are one screen; ``print(report.text(all=True))`` shows each pair and each refusal.
     """
 
     namespace: str
@@ -30,14 +33,44 @@ class NamespaceReport:
     limited: tuple[tuple[str, str, str], ...] = ()
 
     def __str__(self) -> str:
+        return self.text()
+
+    __repr__ = __str__  # what a notebook shows of a cell's last line
+
+    def text(self, all: bool = False) -> str:
+        """What was done, for people.
+
+        Args:
+            all: each pair and each refusal in a line; by default they are counted, and as many are named as fit a
+                screen (40 lines of 100 columns).
+        """
         if not self.ops:
             return f"{self.namespace}: no loaded library defines an op of this namespace; load it first"
-        lines = [f"{self.namespace}: {len(self.paired)} paired, {len(self.refused)} refused"]
-        lines += [f"  paired   {functional} => {out}" for functional, out in self.paired]
-        lines += [f"  already  {functional} => {out}" for functional, out in self.already]
-        lines += [f"  limited  {functional} => {out}: {why}" for functional, out, why in self.limited]
-        lines += [f"  refused  {functional} => {out}: {why}" for functional, out, why in self.refused]
-        return "\n".join(lines)
+        head = f"{self.namespace}: {len(self.paired)} paired, {len(self.refused)} refused"
+        rows = [
+            (kind, f"{row[0]} => {row[1]}{''.join(f': {why}' for why in row[2:])}")
+            for kind, found in self._kinds()
+            for row in found
+        ]
+        if all:
+            return "\n".join([head, *(f"  {kind:<12} {text}" for kind, text in rows)])
+        lines = [line for row in rows for line in screen.row(*row)]
+        return "\n".join([*screen.wrapped(head), *(lines if len(lines) < screen.LINES else self._counted())])
+
+    def _kinds(self) -> tuple[tuple[str, tuple[tuple[str, ...], ...]], ...]:
+        kinds = ("paired", self.paired), ("already", self.already), ("limited", self.limited), ("refused", self.refused)
+        return tuple((kind, found) for kind, found in kinds if found)
+
+    def _counted(self) -> list[str]:
+        """Of each kind how many there are, some names, and the first of those that have a reason."""
+        lines = []
+        for kind, found in self._kinds():
+            ops = list(dict.fromkeys(row[0].partition("::")[2] for row in found))
+            count = f"{len(found)}: "
+            lines += screen.row(kind, count + screen.some(ops, screen.room() - len(count)))
+            for functional, out, *why in found[:1]:
+                lines += screen.row("", f"the first: {functional} => {out}: {why[0]}") if why else []
+        return [*lines, "(each in full: `.text(all=True)`)"]
 
 
 def pair_namespace(namespace: str) -> NamespaceReport:

@@ -21,5 +21,3 @@ ADVICE = {
     "OVERLAP": "return outputs whose elements do not overlap, for example contiguous ones",
     "ALIAS": "return outputs with storage of their own in the fake kernel, as the real one should",
 }
-NO_PAIR = "it has no out variant"
-NO_PAIR_ADVICE = "if it should have one: python -m compat_shim explain --op {}"

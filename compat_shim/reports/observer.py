@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 import re
 import threading
@@ -16,7 +17,7 @@ from torch._inductor.graph import GraphLowering
 from compat_shim.calls import long_way
 from compat_shim.out_variant import marks, waiting
 from compat_shim.out_variant.lowering import announce, generated_code, overlap, releases
-from compat_shim.reports import advice, explanation
+from compat_shim.reports import advice, explanation, no_pair
 from compat_shim.reports.status import status
 
 
@@ -93,6 +94,7 @@ class _Emitted:
     def __init__(self, code: str, ways: list[long_way.Way], in_place: dict[str, str]) -> None:
         self.code = code
         self.in_place = in_place
+        self.why_no_pair = functools.cache(no_pair.why)  # each op of the graph is looked at once
         self._ways = ways
         self._seen: dict[str, int] = {}
 
@@ -115,11 +117,8 @@ class _Emitted:
 
 def _call_site(decision: announce.Decision, size: int | None, emitted: _Emitted, graph: int) -> explanation.CallSite:
     pair, reason, lowered = decision.pair, decision.reason, bool(decision.buffers)
-    name = decision.op.name()
     if pair is None:
-        registered = [f"it is registered with {found.out}, but {found}" for found in waiting.waiting(name)]
-        decline, words = "NO_PAIR", advice.NO_PAIR
-        change = "; ".join(registered) or advice.NO_PAIR_ADVICE.format(name)
+        decline, words, change = emitted.why_no_pair(decision.op)
     elif reason is not None:
         decline, words, change = reason.name, reason.value, advice.ADVICE[reason.name]
     else:
@@ -127,7 +126,7 @@ def _call_site(decision: announce.Decision, size: int | None, emitted: _Emitted,
     called = releases.kernel_name(pair.out if pair is not None and lowered else decision.op)
     line, way = emitted.find(decision, called)
     return explanation.CallSite(
-        op=name,
+        op=decision.op.name(),
         out=None if pair is None else pair.out.name(),
         source=None if pair is None else pair.source,
         lowered=lowered,

@@ -36,13 +36,7 @@ class OpExplanation:
     def __str__(self) -> str:
         lines = [f"{self.op}: {self.schema}"]
         lines += [f"  it can have no out variant: {reason}" for reason in self.reasons]
-        if not self.candidates:
-            name = self.schema.partition("(")[0]
-            lines.append(f"  no candidate: no overload of {name} and none of {name}_out writes to an argument")
-        for candidate in self.candidates:
-            verdict = f"taken ({candidate.taken})" if candidate.taken else "not taken"
-            lines.append(f"  {verdict}: {candidate.schema}")
-            lines += [f"      {reason}" for reason in candidate.reasons]
+        lines += lookalikes.described(self.op, self.candidates)
         lines += [f"  registered: {pair.functional} => {pair.out}\n      {pair}" for pair in self.waiting]
         return "\n".join(lines)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from compat_shim import activation, env
 from compat_shim.patching.patch import Verdict
-from compat_shim.reports.screen import Block, fit
+from compat_shim.reports.blocks import Block, fit
 
 if TYPE_CHECKING:
     from compat_shim.reports.facts import UnpairedStatus

@@ -63,8 +63,8 @@ def test_a_tagged_op_runs_without_the_shim(run: Run) -> None:
 
 def test_untagged_ops_are_paired_by_hand(run: Run) -> None:
     printed = run("untagged_op.py")
-    assert "  paired   ns::shift => ns::shift_out\n  already  ns::scale => ns::scale_out\n" in printed
-    assert "  refused  ns::clip => ns::clip_out: input 'by' is named 'limit' in the out variant" in printed
+    assert "  paired       ns::shift => ns::shift_out\n  already      ns::scale => ns::scale_out\n" in printed
+    assert "  refused      ns::clip => ns::clip_out: input 'by' is named 'limit' in the out variant" in printed
     assert re.search(r"^made +ns::power\(Tensor x, float by\) -> Tensor$", printed, re.MULTILINE)
     assert lowered(printed) == ["ns::scale_out (registered)", "ns::shift_out (namespace)", "ns::power_out (registered)"]
 

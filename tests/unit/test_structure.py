@@ -36,9 +36,10 @@ MAY_IMPORT = {
     "release": set(),
     "extension": set(),
     "env": set(),
+    "screen": set(),
     "_version": set(),
 }
-EVERYBODY_MAY = {"env", "_version"}
+EVERYBODY_MAY = {"env", "screen", "_version"}
 
 
 def _room(module: str) -> str:

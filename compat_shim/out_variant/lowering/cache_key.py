@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -25,9 +25,11 @@ from compat_shim import process
 from compat_shim._version import VERSION
 from compat_shim.calls import variables
 from compat_shim.out_variant import kernels, listing, names, pairing, reuse, wanted
+from compat_shim.out_variant.lowering import first_met
 from compat_shim.patching.log import logger
 
-# Counts changes of the generated code that a change of the pairs or of VERSION does not show.
+# Counts changes of the generated code, and of what is kept with it, that a change of the pairs or of VERSION does not
+# show.
 CODEGEN_VERSION = 13
 
 _MADE = "compat_shim_key_made"  # an attribute of a compile's context
@@ -35,15 +37,19 @@ _MADE = "compat_shim_key_made"  # an attribute of a compile's context
 
 def salt() -> str:
     """The part of the key: equal in two processes that lower every op alike."""
-    devices = kernels.devices()
     with names.at_one_moment():
-        pairs = sorted(_describe(pair, devices) for pair in pairing.all_pairs())
+        return _salt(pairing.all_pairs())
+
+
+def _salt(pairs: Iterable[pairing.Pair]) -> str:
+    devices = kernels.devices()
+    described = sorted(_describe(pair, devices) for pair in pairs)
     state = [
         f"check={process.settings().check}",
         f"calls={process.short_calls()}, guarded={variables.is_guarded()}",
         *(f"{name}={verdict}" for name, verdict in process.verdicts().items()),
     ]
-    text = "\n".join([VERSION, str(CODEGEN_VERSION), *state, *pairs])
+    text = "\n".join([VERSION, str(CODEGEN_VERSION), *state, *described])
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -63,7 +69,10 @@ def wrap_hash_details(original: Callable[..., None]) -> Callable[..., None]:
         original(self, *args, **kwargs)
         wanted.pair()
         try:
-            self.compat_shim = salt()
+            with names.at_one_moment():
+                pairs = list(pairing.all_pairs())
+                self.compat_shim = _salt(pairs)
+            first_met.meet(pairs)
             _note()
         except Exception:
             # Without the salt the key could hit code for other pairs; a key that is new every

@@ -18,7 +18,7 @@ from torch._inductor.virtualized import V
 
 from compat_shim import process
 from compat_shim.out_variant import marks, pairing, waiting, wanted
-from compat_shim.out_variant.lowering import announce, cache_key, decide, nodes, releases
+from compat_shim.out_variant.lowering import announce, cache_key, decide, first_met, nodes, releases
 from compat_shim.out_variant.lowering.stand_in import StandIn
 from compat_shim.patching.log import debug
 
@@ -118,7 +118,9 @@ def _find_pair(kernel: torch._ops.OpOverload) -> pairing.Pair | None:
     if not cache_key.was_made():
         wanted.pair()
     waiting.warn_once(kernel.name())
-    return pairing.find_pair(kernel)
+    pair = pairing.find_pair(kernel)
+    first_met.meet(filter(None, [pair]))  # where a cache key was made, it has been
+    return pair
 
 
 def _is_custom(kernel: Any) -> bool:

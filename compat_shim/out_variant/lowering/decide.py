@@ -38,11 +38,16 @@ class Decline(enum.Enum):
 
 
 def count(event: str) -> None:
-    """Count an event in ``torch._dynamo.utils.counters["compat_shim"]``."""
+    """Count an event in ``torch._dynamo.utils.counters["compat_shim"]``.
+
+    And in ``counters["inductor"]``, of which torch keeps with a cached graph what was counted while it was compiled,
+    and counts that anew on a cache hit.
+    """
     # Not at the top: this module may be imported while torch._dynamo.utils is.
     from torch._dynamo.utils import counters
 
     counters[COUNTER][event] += 1
+    counters["inductor"][f"{COUNTER}: {event}"] += 1
 
 
 def for_effect() -> Decline | None:

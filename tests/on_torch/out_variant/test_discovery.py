@@ -13,7 +13,7 @@ import torch._library._out_variant as upstream
 
 import compat_shim
 import compat_shim.out_variant as public
-from compat_shim.out_variant import pairing
+from compat_shim.out_variant import lookalikes, pairing
 from compat_shim.release import installed, within
 
 RELEASE = installed()
@@ -136,8 +136,85 @@ def test_an_overload_without_the_tag_is_not_found_and_the_check_names_the_mistak
     with pytest.raises(AssertionError, match=r"did not find an out variant for test_\w+\.op\.default") as raised:
         names.check_out_variant(op.default, op.out)
     message = str(raised.value)
-    for mistake in ("torch.Tag.out", "overload", "input", "not functional", "(none)"):
+    for mistake in ("torch.Tag.out", "overload", "input", "not functional"):
         assert mistake in message
+
+
+UNTAGGED, OTHER_NAME = lookalikes.UNTAGGED, lookalikes.OTHER_NAME
+# Schemas besides op(Tensor x, int n=1) -> Tensor, tagged unless marked "-"; the expected overload; the lines that say
+# what is the matter with it.
+MISTAKES = {
+    "no tag": (
+        ["-op.out(Tensor x, int n=1, *, Tensor(a!) out) -> ()"],
+        "op.out",
+        [UNTAGGED, "compat_shim.register_out_variant('NS::op', 'NS::op.out') pairs them"],
+    ),
+    "a flat name": (
+        ["op_out(Tensor x, int n=1, *, Tensor(a!) out) -> ()"],
+        "op_out",
+        [OTHER_NAME, "compat_shim.register_out_variant('NS::op', 'NS::op_out') pairs them"],
+    ),
+    "a name of its own": (
+        ["fast(Tensor x, int n=1, *, Tensor(a!) out) -> ()"],
+        "fast",
+        [OTHER_NAME, "compat_shim.register_out_variant('NS::op', 'NS::fast') pairs them"],
+    ),
+    "other inputs": (
+        ["op.out(Tensor y, *, Tensor(a!) out) -> ()"],
+        "op.out",
+        [
+            "input 'x' is named 'y' in the out variant",
+            "input 'n' is missing from the out variant",
+            lookalikes.AGREE,
+        ],
+    ),
+    "another default": (
+        ["op.out(Tensor x, int n=2, *, Tensor(a!) out) -> ()"],
+        "op.out",
+        ["input 'n' has default 1 and 2 in the out variant"],
+    ),
+    "another is it": (
+        ["op.out(Tensor x, int n=1, *, Tensor(a!) out) -> ()", "-op.other(Tensor x, int n=1, *, Tensor(a!) out) -> ()"],
+        "op.other",
+        [
+            UNTAGGED,
+            "NS::op.out is taken (tag)",
+            "compat_shim.register_out_variant('NS::op', 'NS::op.other') pairs them",
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_the_check_says_which_mistake_it_is(mistake: str, names: Any, library: Any) -> None:
+    schemas, expected, lines = MISTAKES[mistake]
+    library.define("op(Tensor x, int n=1) -> Tensor")
+    for schema in schemas:
+        library.define(schema.removeprefix("-"), tags=() if schema.startswith("-") else (TAG,))
+    packet, _, overload = expected.partition(".")
+    out = getattr(getattr(getattr(torch.ops, library.ns), packet), overload or "default")
+
+    with pytest.raises(AssertionError) as raised:
+        names.check_out_variant(getattr(torch.ops, library.ns).op.default, out)
+
+    said = str(raised.value).splitlines()
+    (place,) = [
+        place for place, line in enumerate(said) if re.match(rf"  (not )?taken.*: {re.escape(str(out._schema))}$", line)
+    ]
+    assert [line.strip() for line in said[place + 1 : place + 1 + len(lines)]] == [
+        line.replace("NS::", f"{library.ns}::") for line in lines
+    ]
+
+
+def test_the_check_says_that_a_pair_made_by_hand_is_not_what_torch_looks_for(names: Any, library: Any) -> None:
+    library.define("op(Tensor x) -> Tensor")
+    library.define("op_out(Tensor x, *, Tensor(a!) out) -> ()")
+    ops = getattr(torch.ops, library.ns)
+    compat_shim.register_out_variant(ops.op.default, ops.op_out.default)
+    with pytest.raises(
+        AssertionError, match=r"taken \(registered\): .*\n +to_out_variant looks at tags, and lookup_manual"
+    ):
+        names.check_out_variant(ops.op.default, ops.op_out.default)
 
 
 def test_the_check_says_what_differs_in_each_overload(library: Any) -> None:

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch._dynamo.utils import counters
 
-from compat_shim.out_variant import listing
+from compat_shim.out_variant import listing, lookalikes
 from support.checks import compile_and_compare
 
 
@@ -107,3 +107,25 @@ def test_an_op_that_came_unseen_is_lowered_at_once_where_no_key_is_made() -> Non
         compile_and_compare(lambda x: ops.f(ops.g(x)), torch.randn(5))
     assert counters["compat_shim"] == {"lowered": 2}
     del unseen
+
+
+def test_an_op_for_direct_calls_is_not_among_those_that_are_tagged_and_in_no_pair(library: Any) -> None:
+    for schema in (
+        "direct(Tensor x, *, Tensor(a!) out) -> Tensor(a!)",
+        "direct_out(Tensor x, *, Tensor(a!) out) -> Tensor(a!)",
+        "other_out(Tensor x, int n, *, Tensor(a!) out) -> Tensor(a!)",  # ns::other takes no n
+        "flat_out(Tensor x, *, Tensor(a!) out) -> Tensor(a!)",
+        "f.more(Tensor x, int k, *, Tensor(a!) out) -> ()",
+    ):
+        library.define(schema, tags=torch.Tag.out_variant)
+    for name in ("other", "flat", "f"):
+        library.define(f"{name}(Tensor x) -> Tensor")
+    ns = library.ns
+    found = {one.op: (functional, one.reasons) for functional, one in lookalikes.not_taken() if one.op.startswith(ns)}
+    assert found == {
+        f"{ns}::f.more": (f"{ns}::f", ("the functional op has no input 'k'", lookalikes.AGREE)),
+        f"{ns}::flat_out": (
+            f"{ns}::flat",
+            (lookalikes.OTHER_NAME, f"compat_shim.register_out_variant('{ns}::flat', '{ns}::flat_out') pairs them"),
+        ),
+    }

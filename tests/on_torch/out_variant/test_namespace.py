@@ -9,6 +9,7 @@ import torch
 
 import compat_shim
 from compat_shim.out_variant import pairing, survey
+from compat_shim.out_variant.namespace import NamespaceReport
 from support.libraries import ops
 
 
@@ -93,3 +94,39 @@ def test_every_namespace_that_torch_defines_is_refused(run_python: Any) -> None:
 
 def test_a_namespace_without_ops_says_so() -> None:
     assert "no loaded library defines an op" in str(compat_shim.pair_namespace("no_such_namespace"))
+
+
+def report(paired: int, refused: int = 0, limited: int = 0) -> NamespaceReport:
+    def rows(count: int, *more: str) -> Any:
+        return tuple((f"ns::op{number}", f"ns::op{number}_out", *more) for number in range(count))
+
+    why = "input 'x' is named 'y' in the out variant; " * 4
+    return NamespaceReport("ns", rows(paired), rows(1), rows(refused, why), 9, rows(limited, why))
+
+
+def test_a_notebook_s_last_line_is_one_screen_and_counts_what_it_does_not_name() -> None:
+    small = repr(report(2, refused=1)).splitlines()
+    assert small[:4] == [
+        "ns: 2 paired, 1 refused",
+        "  paired       ns::op0 => ns::op0_out",
+        "  paired       ns::op1 => ns::op1_out",
+        "  already      ns::op0 => ns::op0_out",
+    ]
+    assert small[4].startswith("  refused      ns::op0 => ns::op0_out: input 'x' is named 'y' in the out variant; ")
+    for one in (report(2, 1), report(300, 200, 100), report(0, 300)):
+        lines = repr(one).splitlines()
+        assert str(one) == repr(one)
+        assert len(lines) <= 40
+        assert max(map(len, lines)) <= 100
+    said = repr(report(300, refused=200)).splitlines()
+    assert said[0] == "ns: 300 paired, 200 refused"
+    assert said[1].startswith("  paired       300: op0, op1, op2, ")
+    assert said[1].endswith(" more")
+    assert any(line.startswith("               the first: ns::op0 => ns::op0_out: input 'x'") for line in said)
+    assert said[-1] == "(each in full: `.text(all=True)`)"
+
+
+def test_asked_for_all_a_report_has_a_line_for_each() -> None:
+    lines = report(300, refused=200).text(all=True).splitlines()
+    assert len(lines) == 1 + 300 + 1 + 200
+    assert max(map(len, lines)) > 100

@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from torch._dynamo.utils import counters
 
+from compat_shim.commands.main import main
 from compat_shim.out_variant import lookalikes
 from compat_shim.reports.advice import ADVICE
+from compat_shim.reports.explain import _same_counters, _with_own_code
 from support.processes import SUPPORT
 
 SCRIPT = str(SUPPORT / "programs" / "explained.py")
@@ -20,11 +23,16 @@ COMMAND = (sys.executable, "-m", "compat_shim", "explain")
 
 @pytest.fixture(scope="module")
 def outputs(run_command: Callable[..., Any]) -> tuple[dict[str, Any], dict[str, Any], str]:
-    """What the script printed (its own use of ``compat_shim.explain``), what the command said of it, the log."""
+    """What the script printed (its own use of ``compat_shim.explain``), what the command said of it, and stderr."""
     env = {"TORCH_LOGS": "+compat_shim"}
     done = run_command(*COMMAND, "--json", SCRIPT, "--json", "x", env=env, expect=3)  # the script's exit code
-    first, _, rest = done.stdout.partition("\n")
-    return json.loads(first), json.loads(rest), done.stderr
+    (printed,) = [line for line in done.stderr.splitlines() if line.startswith('{"arguments"')]
+    return json.loads(printed), json.loads(done.stdout), done.stderr
+
+
+def test_with_json_all_that_the_script_prints_goes_to_stderr(outputs: Any) -> None:
+    printed = {line for line in outputs[2].splitlines() if line.startswith("printed ")}
+    assert printed == {"printed by a child", "printed by C", "printed at exit"}
 
 
 def test_the_script_has_its_arguments_and_its_exit_code(outputs: Any) -> None:
@@ -48,16 +56,21 @@ def test_lowered_calls_show_the_emitted_call_the_buffers_and_their_reuse(outputs
 
 
 def test_declined_calls_show_the_reason_and_what_to_change(outputs: Any) -> None:
-    spread, alone = (
+    spread, alone, untagged = (
         next(call for call in outputs[0]["explained"]["calls"] if call["op"] == f"explained::{name}")
-        for name in ("spread", "alone")
+        for name in ("spread", "alone", "untagged")
     )
     assert (spread["lowered"], spread["decline"], spread["change"]) == (False, "OVERLAP", ADVICE["OVERLAP"])
     assert spread["reason"] == "an output's strides make its elements overlap"
     assert ".spread.default(" in spread["call"]
     assert (alone["lowered"], alone["decline"], alone["out"], alone["buffers"]) == (False, "NO_PAIR", None, 0)
-    assert alone["change"].endswith("explain --op explained::alone")
+    assert alone["reason"].endswith("explained::alone.more is none: the functional op has no input 'k'")
+    assert alone["change"] == lookalikes.AGREE
     assert ".alone.default(" in alone["call"]
+    assert (untagged["decline"], untagged["reason"]) == (
+        "UNPAIRED",
+        "explained::untagged_out fits, but it is not tagged",
+    )
 
 
 def test_a_script_is_explained_over_all_its_compiles(outputs: Any) -> None:
@@ -68,8 +81,8 @@ def test_a_script_is_explained_over_all_its_compiles(outputs: Any) -> None:
     assert [{**call, "graph": 0} for call in two] == one == calls
 
 
-def test_what_is_compiled_already_stays_and_is_not_compiled_again(outputs: Any) -> None:
-    assert outputs[0]["graphs compiled since"] == 1
+def test_what_is_compiled_already_stays_and_torch_s_counters_too(outputs: Any) -> None:
+    assert (outputs[0]["same counters"], outputs[0]["graphs compiled since"]) == (True, 0)
 
 
 def test_torch_logs_shows_one_line_a_process_and_each_decision(outputs: Any) -> None:
@@ -138,3 +151,86 @@ def test_every_decline_comes_with_what_to_change() -> None:
     from compat_shim.out_variant.lowering.decide import Decline
 
     assert {decline.name for decline in Decline} == set(ADVICE)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("no_such.py",), "no_such.py: No such file or directory; give the path of a Python file, or a module by -m"),
+        (("-m", "no_such"), "No module named no_such; give a module that `python -m` can run"),
+        (("--op", "explained::no_such"), "there is no op explained::no_such in this process; --import the module or"),
+        (("-o", "no_such/file", "no_such.py"), "-o no_such/file: No such file or directory"),
+    ],
+)
+def test_what_cannot_be_run_is_one_line_that_says_what_to_do(
+    words: tuple[str, ...], says: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", sys.argv)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    assert main(["explain", *words]) == 2
+    said = capsys.readouterr()
+    assert (said.out, said.err.count("\n")) == ("", 1)
+    assert said.err.startswith(f"compat-shim explain: {says}")
+
+
+def test_the_text_can_be_written_to_a_file_and_is_of_a_module_too(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "quiet_program.py").write_text("import os\nos.chdir('/')\nprint('printed')\n")
+    monkeypatch.setattr(sys, "argv", sys.argv)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.chdir(tmp_path)
+    for flag, said in ((("--json",), '{\n  "schema_version": 1,'), ((), "Inductor compiled no graph\n")):
+        assert main(["explain", *flag, "-o", "said", "-m", "quiet_program"]) == 0
+        monkeypatch.chdir(tmp_path)
+        assert capfd.readouterr().out == "printed\n"
+        assert (tmp_path / "said").read_text().startswith(said)
+
+
+@pytest.mark.parametrize("words", [(), ("-m",), ("--op", "ns::f", "script.py"), ("--op", "ns::f", "-m", "module")])
+def test_there_is_one_thing_to_be_explained(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["explain", *words])
+    assert "error: one of SCRIPT, -m MODULE and --op" in capsys.readouterr().err
+
+
+def test_a_function_is_compiled_with_code_of_its_own() -> None:
+    # Dynamo leaves code alone that it has compiled too often.
+    class Scaled:
+        def __init__(self, by: int) -> None:
+            self.by = by
+
+        def method(self, x: int, plus: int = 1, *, minus: int = 2) -> int:
+            return x * self.by + plus - minus
+
+        def __call__(self, x: int) -> int:
+            return x * self.by
+
+    def closed(x: int) -> int:
+        return x + len(ADVICE)
+
+    scaled = Scaled(3)
+    method, called, function = map(_with_own_code, (scaled.method, scaled, closed))
+    assert (method(5), method(5, 0, minus=0), called(5), function(5)) == (14, 15, 15, 5 + len(ADVICE))
+    assert method.__code__ is not scaled.method.__code__
+    assert function.__code__ is not closed.__code__
+    assert called.__code__ is not _with_own_code(scaled).__code__
+
+
+def test_torch_s_counters_are_put_back_also_those_that_somebody_holds() -> None:
+    held = counters["compat_shim_test"]
+    held["event"] = 2
+
+    def count_and_fail() -> None:
+        counters["compat_shim_test"]["event"] += 1
+        counters.clear()
+        counters["compat_shim_test"]["other"] += 1
+        counters["compat_shim_other"]["event"] += 1
+        raise ValueError("mine")
+
+    with pytest.raises(ValueError, match="mine"), _same_counters():
+        count_and_fail()
+    assert counters["compat_shim_test"] is held
+    assert held == {"event": 2}
+    assert "compat_shim_other" not in counters
+    del counters["compat_shim_test"]

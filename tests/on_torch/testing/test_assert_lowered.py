@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch._dynamo.utils import counters
 
 import compat_shim
 from compat_shim.testing import assert_lowered
@@ -64,3 +65,21 @@ def test_the_fixture_gives_an_empty_cache_and_counters_from_zero(ns: str, fresh_
     assert torch.equal(torch.compile(lambda x: f(x))(x), f(x))
     assert dict(fresh_compile) == {"lowered": 1}
     assert os.environ["TORCHINDUCTOR_CACHE_DIR"]
+
+
+def test_calls_that_a_cache_hit_brings_are_counted_by_torch_and_lowered_for_the_assertion(
+    ns: str, fresh_compile: Counter[str]
+) -> None:
+    f, x = getattr(torch.ops, ns).f, torch.randn(4)
+
+    def fn(x: torch.Tensor) -> torch.Tensor:
+        return f(x)  # type: ignore[no-any-return]
+
+    torch.compile(fn)(x)
+    before = counters["inductor"]["compat_shim: lowered"]
+    torch._dynamo.reset()
+    fresh_compile.clear()
+    torch.compile(fn)(x)
+    assert (dict(fresh_compile), counters["inductor"]["compat_shim: lowered"] - before) == ({}, 1)
+    assert_lowered(fn, x, ops=[f])
+    assert not fresh_compile

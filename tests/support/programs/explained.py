@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
+import ctypes
 import json
+import subprocess
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -48,7 +51,7 @@ define("untagged_out(Tensor x, Tensor(a!) out) -> ()", write)
 def graph(x: torch.Tensor) -> Any:
     a, b = torch.ops.explained.split(x)
     c, d = torch.ops.explained.split(a)
-    return torch.ops.explained.alone(c), torch.ops.explained.spread(b), d
+    return torch.ops.explained.alone(c), torch.ops.explained.spread(b), torch.ops.explained.untagged(d)
 
 
 def main() -> None:
@@ -57,13 +60,18 @@ def main() -> None:
     compiled(x)
     from torch._dynamo.utils import counters
 
-    before = counters["stats"]["unique_graphs"]
+    counts = {name: dict(counter) for name, counter in counters.items()}
     explanation = compat_shim.explain(compiled, x)
+    same = {name: dict(counter) for name, counter in counters.items()} == counts
     compiled(x)
-    more = counters["stats"]["unique_graphs"] - before
+    more = counters["stats"]["unique_graphs"] - counts["stats"]["unique_graphs"]
     status = compat_shim.status().to_dict()
-    said = {"arguments": sys.argv[1:], "explained": explanation.to_dict(), "graphs compiled since": more}
+    said = {"arguments": sys.argv[1:], "explained": explanation.to_dict()}
+    said |= {"graphs compiled since": more, "same counters": same}
     print(json.dumps({**said, "status": status}))
+    subprocess.run(["echo", "printed by a child"], check=True)
+    ctypes.CDLL(None).printf(b"printed by C\n")
+    atexit.register(print, "printed at exit")
 
 
 if __name__ == "__main__":

@@ -124,7 +124,7 @@ def test_wrong_usage_is_2_and_shows_the_usage(tmp_path: Path, arguments: tuple[s
 
 COMMANDS = {
     "status": ("--verbose", "--json", "--paste", "--releases", "--import"),
-    "explain": ("--op", "--import", "--json", "SCRIPT", "ARGUMENT"),
+    "explain": ("--op", "--import", "--all", "--json", "SCRIPT", "ARGUMENT"),
     "pairs": ("NAMES", "--import", "--json"),
     "run": ("--mode", "--features", "--log", "--calls", "--pair", "--import", "COMMAND"),
     "enable": ("--system",),

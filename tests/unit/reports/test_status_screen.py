@@ -11,7 +11,7 @@ import pytest
 
 from compat_shim.patching.patch import Verdict
 from compat_shim.reports import facts
-from compat_shim.reports.screen import LINES, WIDTH
+from compat_shim.reports.blocks import LINES, WIDTH
 from compat_shim.reports.status import FeatureStatus, Status
 
 PATH = "/" + "/".join(["folder"] * 17) + "x"  # of 120 characters

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from compat_shim.reports.screen import LINES, WIDTH, Block, fit
+from compat_shim.reports.blocks import LINES, WIDTH, Block, fit
 
 LONG = "/" + "x" * 119
 ROWS = {"none": [], "one": ["a row"], "many": [f"row {n}" for n in range(300)], "long": [f"see {LONG} and {LONG}"] * 9}

@@ -6,8 +6,9 @@ import dataclasses
 import textwrap
 from collections.abc import Sequence
 
+from compat_shim.screen import WIDTH
+
 LINES = 20
-WIDTH = 100
 _BESIDE = 11  # the columns of a label
 
 
