@@ -51,6 +51,7 @@ def test_lowered_calls_show_the_emitted_call_the_buffers_and_their_reuse(outputs
     # 4 x 8 and 4 x 1 floats
     assert (first["buffers"], first["buffer_bytes"], first["reused"]) == (2, 144, 0)
     assert second["call"] != first["call"]
+    assert (first["in_place"], second["in_place"]) == ([], ["x"]), "the graph's own input is kept"
     assert first["where"].endswith("a, b = torch.ops.explained.split(x)")
     assert Path(first["where"].partition(":")[0]).name == "explained.py"
 

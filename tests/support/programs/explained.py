@@ -30,8 +30,9 @@ def split(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def write_split(x: torch.Tensor, a: torch.Tensor, b: torch.Tensor) -> None:
-    a.copy_(x * 2)
-    b.copy_(x.sum(-1, keepdim=True))
+    doubled, total = split(x)
+    a.copy_(doubled)
+    b.copy_(total)
 
 
 def write(x: torch.Tensor, out: torch.Tensor) -> None:
@@ -40,6 +41,7 @@ def write(x: torch.Tensor, out: torch.Tensor) -> None:
 
 define("split(Tensor x) -> (Tensor, Tensor)", split)
 define("split.out(Tensor x, *, Tensor(a!) a, Tensor(b!) b) -> ()", write_split)
+compat_shim.may_reuse_input("explained::split", {"a": "x"})
 define("spread(Tensor x) -> Tensor", lambda x: x[:1].clone().expand(x.shape))
 define("spread.out(Tensor x, *, Tensor(a!) out) -> ()", write)
 define("alone(Tensor x) -> Tensor", torch.clone)
