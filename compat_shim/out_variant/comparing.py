@@ -68,6 +68,14 @@ def empty_like(tensor: torch.Tensor) -> torch.Tensor:
     return torch.empty_strided(tensor.size(), tensor.stride(), dtype=tensor.dtype, device=tensor.device)
 
 
+def exact_copy(tensor: torch.Tensor) -> torch.Tensor:
+    """A copy with the same strides, also where these leave gaps."""
+    copy = empty_like(tensor)
+    source, target = (tensor, copy) if _has_arithmetic(tensor.dtype) else (_as_integers(tensor), _as_integers(copy))
+    target.copy_(source)
+    return copy
+
+
 def random_like(tensor: torch.Tensor) -> torch.Tensor:
     """Random numbers in the layout of ``tensor``; for integers its own, in random order: they may be places."""
     random = empty_like(tensor)

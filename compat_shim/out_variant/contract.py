@@ -9,7 +9,7 @@ the memory rests on it, so a kernel that breaks it gives wrong numbers without a
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch._ops import OpOverload
@@ -163,14 +163,25 @@ def compare_in_place(pair: pairing.Pair, given: dict[str, Any]) -> None:
     declared = reuse.declared(pair)
     if not declared:
         return
-    likes = dict(zip(pair.out_names, _functional(pair, given)))
-    for out, several in declared.items():
-        for name in several:
-            x = given.get(name)
-            if isinstance(x, torch.Tensor) and not comparing.other_layout(x, likes[out]):
-                _call_in_place(pair, {**given, name: comparing.copy_of(x)}, out, name, likes)
-                for _ in range(_RANDOM_CALLS):
-                    _call_in_place(pair, {**given, name: comparing.random_like(x)}, out, name, likes)
+    with _same_random_numbers(given):
+        likes = dict(zip(pair.out_names, _functional(pair, given)))
+        # So that what is wrong in any case is not taken for the word's fault.
+        call_and_compare(pair, {**given, **_buffers(likes)})
+        for out, several in declared.items():
+            for name in several:
+                x = given.get(name)
+                if _fits(x, likes[out]):
+                    _call_in_place(pair, {**given, name: comparing.exact_copy(x)}, out, name, likes)
+                    for _ in range(_RANDOM_CALLS):
+                        _call_in_place(pair, {**given, name: comparing.random_like(x)}, out, name, likes)
+
+
+def _buffers(likes: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {out: comparing.empty_like(like) for out, like in likes.items()}
+
+
+def _fits(x: Any, like: torch.Tensor) -> TypeGuard[torch.Tensor]:
+    return isinstance(x, torch.Tensor) and x.layout is torch.strided and not comparing.other_layout(x, like)
 
 
 def _call_in_place(
@@ -180,8 +191,7 @@ def _call_in_place(
         _functional(pair, given)
     except Exception:
         return  # the op does not take such values
-    buffers = {other: comparing.empty_like(like) for other, like in likes.items()}
-    call_and_compare(pair, {**given, **buffers, out: given[name]})
+    call_and_compare(pair, {**given, **_buffers(likes), out: given[name]})
 
 
 def _differs_from_itself(pair: pairing.Pair, inputs: dict[str, Any], expected: list[torch.Tensor]) -> bool:

@@ -37,19 +37,18 @@ _MADE = "compat_shim_key_made"  # an attribute of a compile's context
 
 def salt() -> str:
     """The part of the key: equal in two processes that lower every op alike."""
-    with names.at_one_moment():
-        return _salt(pairing.all_pairs())
-
-
-def _salt(pairs: Iterable[pairing.Pair]) -> str:
     devices = kernels.devices()
-    described = sorted(_describe(pair, devices) for pair in pairs)
+    with names.at_one_moment():
+        return _salt(_describe(pair, devices) for pair in pairing.all_pairs())
+
+
+def _salt(described: Iterable[str]) -> str:
     state = [
         f"check={process.settings().check}",
         f"calls={process.short_calls()}, guarded={variables.is_guarded()}",
         *(f"{name}={verdict}" for name, verdict in process.verdicts().items()),
     ]
-    text = "\n".join([VERSION, str(CODEGEN_VERSION), *state, *described])
+    text = "\n".join([VERSION, str(CODEGEN_VERSION), *state, *sorted(described)])
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -71,9 +70,11 @@ def wrap_hash_details(original: Callable[..., None]) -> Callable[..., None]:
         try:
             with names.at_one_moment():
                 pairs = list(pairing.all_pairs())
-                self.compat_shim = _salt(pairs)
+                devices = kernels.devices()
+                described = {_describe(pair, devices) for pair in pairs}
+                self.compat_shim = _salt(described)
             first_met.meet(pairs)
-            _note()
+            _note(described)
         except Exception:
             # Without the salt the key could hit code for other pairs; a key that is new every
             # time only misses.
@@ -83,26 +84,35 @@ def wrap_hash_details(original: Callable[..., None]) -> Callable[..., None]:
     return init
 
 
-def _note() -> None:
-    """Note that a cache key of the compile that is running holds what is listed now."""
+def _note(described: set[str]) -> None:
+    """Note what the first cache key of the compile that is running holds.
+
+    The first: a backward graph that is compiled when it is first run is kept under the key of its forward graph, too.
+    """
     context = torch._guards.CompileContext.try_get()
     if context is not None:
-        vars(context)[_MADE] = True
+        vars(context).setdefault(_MADE, described)
 
 
 def was_made() -> bool:
     """Whether a cache key of the compile that is running was made. None is where there are no caches."""
+    return _made() is not None
+
+
+def _made() -> set[str] | None:
     context = torch._guards.CompileContext.try_get()
-    return context is not None and _MADE in vars(context)
+    found: set[str] | None = None if context is None else vars(context).get(_MADE)
+    return found
 
 
-def lacks(name: str) -> bool:
-    """Whether a cache key of the compile that is running was made without this tagged overload.
+def lacks(pair: pairing.Pair) -> bool:
+    """Whether a cache key of the compile that is running was made without this pair as it is now.
 
-    So for what C++ code has registered unseen, neither by an import nor a library loaded by ``torch.ops``,
-    or since the key was made. Then the next key lists all ops.
+    So for what C++ code has registered unseen, neither by an import nor a library loaded by ``torch.ops``, and for
+    what was registered or said since the key was made. Then the next key lists all ops.
     """
-    if not was_made() or listing.knows(name):
+    made = _made()
+    if made is None or _describe(pair, kernels.devices()) in made:
         return False
     listing.outdate()
     return True

@@ -24,7 +24,7 @@ class Decline(enum.Enum):
     FX_WRAPPER = "the FX wrapper of this torch cannot call the out variant"
     CUSTOM_CODEGEN = "the op has a custom wrapper codegen"
     EFFECTS = "the op is called for an effect, whose order hangs on torch's own kernel"
-    UNSEEN = "the out variant was registered unseen (no torch.library, no import), and the cache key lacks it"
+    UNSEEN = "the cache key lacks the pair: it was registered unseen (no torch.library, no import), or since"
     NO_KERNEL = kernels.Unfit.NO_KERNEL.value
     GENERIC_KERNEL = kernels.Unfit.GENERIC_KERNEL.value
     EXCHANGED = kernels.Unfit.EXCHANGED.value
@@ -74,7 +74,7 @@ def before_fake(pair: Pair, device: torch.device | None) -> Decline | None:
         return Decline.CUSTOM_CODEGEN
     if releases.wants_stricter_strides(pair.functional, pair.out):
         return Decline.STRIDES
-    if pair.source == "tag" and cache_key.lacks(pair.out.name()):
+    if cache_key.lacks(pair):
         return Decline.UNSEEN  # the next graph's key will have it
     if device is not None:
         unfit = kernels.unfit(pair.functional.name(), pair.out.name(), device.type, pair.source)

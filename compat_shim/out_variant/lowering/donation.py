@@ -93,9 +93,8 @@ def _dies(name: str, node: Any) -> bool:
         and name in call.last_usage
         and V.graph.wrapper_code.can_reuse(buffer.node)
         and name not in scheduler.mutation_real_name.values()  # written to by another op
-        and not isinstance(
-            buffer.defining_op, NopKernelSchedulerNode
-        )  # a concatenation: others may live in it: see memory
+        and not isinstance(buffer.defining_op, NopKernelSchedulerNode)  # others live in it: see memory
+        and not any(releases.runs_subgraphs(getattr(user, "node", None)) for user in users)  # or may
         and not releases.is_elsewhere(scheduler, name, call, users)
     )
 

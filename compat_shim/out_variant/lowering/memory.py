@@ -5,8 +5,9 @@ tensors from them whose memory belongs to a CUDA graph. Inductor offers it for r
 tensor is freed. An out buffer that took it and was returned would change in the next step, when the CUDA graph
 writes there again; what torch's fallback returns is a tensor of its own.
 
-Where tensors are concatenated, they are slices of the result. Torch's own kernel may write its result in place of a
-slice that nothing needs any more, and does not know that this result lives on in the whole.
+Two more it does not know. Where tensors are concatenated, they are slices of the result; torch's own kernel may write
+its result in place of a slice that nothing needs any more, and lives on in the whole. And what control flow returns
+may be its operand.
 """
 
 from __future__ import annotations
@@ -109,21 +110,33 @@ def take(wrapper: Any, donor: ir.Buffer, buffer: ir.Buffer) -> None:
 
 
 def offer_shared_later(wrapper: Any) -> None:
-    """Let what is freed be reused only after the call that is written, where another buffer lives in a slice of it."""
-    if not _concatenates(wrapper):
+    """Let what is freed be reused only after the call that is written, where another buffer may live in it."""
+    if not _may_share():
         return
-    slices = [line.node.get_name() for line in wrapper.lines if isinstance(line, ReuseLine)]
-    wholes = {whole for name in slices for whole in shared(name) if whole != name}
-    later = [line for line in wrapper.lines if isinstance(line, FreeIfNotReusedLine) and line.node.get_name() in wholes]
+    names = _may_be_shared(wrapper)
+    later = [line for line in wrapper.lines if isinstance(line, FreeIfNotReusedLine) and line.node.get_name() in names]
     if later:
         stay = set(map(id, wrapper.lines)) - set(map(id, later))
         wrapper.lines[:] = [*(line for line in wrapper.lines if id(line) in stay), *later]
 
 
-def _concatenates(wrapper: Any) -> bool:
-    """Whether a buffer of the graph is made of slices that others write."""
-    known: bool | None = vars(wrapper).get("compat_shim_concatenates")
+def _may_be_shared(wrapper: Any) -> set[str]:
+    """The buffers in which others may live, unknown to torch: see above."""
+    slices = [line.node.get_name() for line in wrapper.lines if isinstance(line, ReuseLine)]
+    found = {whole for name in slices for whole in shared(name) if whole != name}
+    for operation in V.graph.operations:
+        if releases.runs_subgraphs(operation):
+            node = V.graph.scheduler.name_to_node[operation.get_operation_name()]
+            found.update(name for read in node.read_writes.reads for name in shared(read.name))
+        elif isinstance(operation, ir.MultiOutput) and releases.runs_subgraphs(operation.inputs[0]):
+            found.add(operation.get_name())
+    return found
+
+
+def _may_share() -> bool:
+    """Whether the graph has anything of that kind."""
+    known: bool | None = vars(V.graph).get("compat_shim_may_share")
     if known is None:
-        known = any(isinstance(operation, ir.ConcatKernel) for operation in V.graph.operations)
-        wrapper.compat_shim_concatenates = known
+        kinds = (isinstance(one, ir.ConcatKernel) or releases.runs_subgraphs(one) for one in V.graph.operations)
+        known = V.graph.compat_shim_may_share = any(kinds)
     return known

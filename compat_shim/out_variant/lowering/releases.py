@@ -65,6 +65,13 @@ def can_match_buffer_size(old: ir.Buffer, new: ir.Buffer) -> bool:
     return bool(wrapper_module.buffer_reuse_key(old) == wrapper_module.buffer_reuse_key(new))
 
 
+def runs_subgraphs(operation: Any) -> bool:
+    """Whether a kernel is control flow, whose results may be its operands: a branch that returns what it was given, a
+    loop of no steps."""
+    kinds = (getattr(ir, name, None) for name in ("Conditional", "WhileLoop", "InvokeSubgraph", "Switch"))
+    return isinstance(operation, tuple(kind for kind in kinds if kind is not None))
+
+
 def is_elsewhere(scheduler: Any, name: str, node: Any, users: Iterable[Any]) -> bool:
     """Whether a buffer is made or read on another stream than a scheduler node's, or is of another memory pool."""
     is_other_stream = getattr(scheduler, "has_cross_stream_hazard", None)  # from 2.12 on; that which made the buffer

@@ -167,6 +167,41 @@ def test_a_kernel_of_two_passes_is_found_out(library: Any) -> None:
     assert check_kernels(op.default, ZEROS)["in place"] == "SUCCESS"
 
 
+def test_the_program_s_random_numbers_are_not_used_up(library: Any) -> None:
+    op = kernels(library, once_over)
+    torch.manual_seed(0)
+    expected = torch.rand(3)
+    torch.manual_seed(0)
+    check_kernels(op.default, ZEROS)
+    checked.checked(op.default, op.out, *ZEROS, out=torch.empty(6))
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_a_layout_with_gaps_is_tried_as_it_is(library: Any) -> None:
+    def padded(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return torch.empty(3, 8)[:, :6].copy_(functional(x, y))
+
+    library.define("g(Tensor x, Tensor y) -> Tensor")
+    library.define("g.out(Tensor x, Tensor y, *, Tensor(a!) out) -> ()", tags=torch.Tag.out_variant)
+    library.impl("g", padded, "CPU")
+    library.impl("g.out", lambda x, y, *, out: once_over(x, y, out), "CPU")
+    torch.library.register_fake(f"{library.ns}::g", padded, lib=library)
+    compat_shim.may_reuse_input(f"{library.ns}::g", {"out": "x"})
+    x = torch.randn(3, 8)[:, :6]
+    assert set(check_kernels(ops(library).g.default, (x, torch.randn(3, 6))).values()) == {"SUCCESS"}
+
+
+def test_what_is_wrong_in_any_case_is_not_the_word_s_fault(library: Any) -> None:
+    def writes_to_y(x: torch.Tensor, y: torch.Tensor, out: torch.Tensor) -> None:
+        once_over(x, y, out)
+        y.zero_()
+
+    op = kernels(library, writes_to_y)
+    x, y = ZEROS[0], torch.ones(6)
+    with pytest.raises(KernelContractError, match="does not keep the contract .*wrote to its input 'y'"):
+        checked.checked(op.default, op.out, x, y, out=torch.empty(6))
+
+
 def test_values_that_the_op_refuses_are_not_tried(library: Any) -> None:
     def refusing(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         assert bool((x >= 0).all()), "no such values"

@@ -208,7 +208,7 @@ def _settle(built: Built, by_namespace: intent.Pairs) -> dict[str, str]:
 def compare_reasons(built: Sequence[Built]) -> int:
     """See that ``explain``, ``status`` and ``pair_namespace`` say the same of the same two overloads, and what to do.
 
-    Only ``explain`` tells, first, what a tag would need: ``pair_namespace`` needs none, ``status`` lists tagged ones.
+    What a tag would need is left out: ``pair_namespace`` needs none.
 
     Returns:
         how many reasons were compared.
@@ -216,6 +216,7 @@ def compare_reasons(built: Sequence[Built]) -> int:
     from compat_shim.out_variant import lookalikes, names
     from compat_shim.reports.op_explanation import explain_op
 
+    about_tags = (lookalikes.UNTAGGED, lookalikes.OTHER_NAME)
     said = {}
     for name in (each.name(functional) for each in built for functional in each.registry.functionals):
         for candidate in explain_op(name).candidates if names.find(name) is not None else ():
@@ -224,9 +225,11 @@ def compare_reasons(built: Sequence[Built]) -> int:
             remedies = (lookalikes.REMEDY.format(name, candidate.op), lookalikes.AGREE, lookalikes.UNREACHABLE)
             if not candidate.reasons or candidate.reasons[-1] not in remedies:
                 raise Wrong(f"explain of {name} and {candidate.op} ends in no remedy: {candidate.reasons}")
-            about_tags = (lookalikes.UNTAGGED, lookalikes.OTHER_NAME)
             said[name, candidate.op] = "; ".join(why for why in candidate.reasons if why not in about_tags)
-    found = [("status", name, loose.op, "; ".join(loose.reasons)) for name, loose in lookalikes.not_taken()]
+    found = [
+        ("status", name, loose.op, "; ".join(why for why in loose.reasons if why not in about_tags))
+        for name, loose in lookalikes.not_taken()
+    ]
     found += [("pair_namespace", *refused) for each in built for refused in each.refused]
     compared = 0
     for view, name, out, reasons in found:
