@@ -198,7 +198,7 @@ def test_what_is_wrong_in_any_case_is_not_the_word_s_fault(library: Any) -> None
 
     op = kernels(library, writes_to_y)
     x, y = ZEROS[0], torch.ones(6)
-    with pytest.raises(KernelContractError, match="does not keep the contract .*wrote to its input 'y'"):
+    with pytest.raises(KernelContractError, match=r"does not keep the contract .*wrote to its input 'y'"):
         checked.checked(op.default, op.out, x, y, out=torch.empty(6))
 
 

@@ -22,6 +22,7 @@ from torch._inductor.utils import run_and_get_code
 from torch.distributed._functional_collectives import all_gather_tensor
 from torch.testing._internal.distributed.fake_pg import FakeStore
 
+import compat_shim
 from compat_shim.out_variant.lowering import donation
 from support.checks import compile_and_compare, poisoned_allocations, same
 from support.graphs.oracle import EAGER, TRACED
@@ -156,6 +157,31 @@ def test_backward_ops_of_three_in_a_row_and_equal_gradients() -> None:
 
 
 # --- where it is not
+
+
+def test_a_backward_graph_keeps_to_what_was_said_when_the_key_of_its_forward_graph_was_made() -> None:
+    """It is compiled when it is first run, and kept in the caches under that key, too."""
+    ops = define("f(Tensor x) -> Tensor", "f.out(Tensor x, *, Tensor(a!) out) -> ()", lambda x: x * 2, in_place=True)
+
+    class Function(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+            return x * 3
+
+        @staticmethod
+        def backward(ctx: Any, grad: torch.Tensor) -> Any:
+            return ops.functional(ops.functional(grad * 3))
+
+    x = X.clone().requires_grad_()
+    with torch._functorch.config.patch(enable_autograd_cache=True):
+        y = torch.compile(Function.apply, fullgraph=True)(x)
+        compat_shim.may_reuse_input(ops.out, {"out": "x"})
+        counters.clear()
+        y.sum().backward()
+    assert x.grad is not None
+    assert bool((x.grad == 12).all())
+    assert ops.calls["in place"] == 0
+    assert counters["compat_shim"] == {"declined: UNSEEN": 2}
 
 
 def makes() -> Ops:
