@@ -12,7 +12,13 @@ from typing import Any
 from compat_shim.commands.exit_codes import DONE, FOUND_WRONG, INTERRUPTED
 
 # The files that stand above the program's own in a traceback.
-_ABOVE = (__file__, runpy.__file__, "<frozen runpy>", "<frozen importlib._bootstrap>", "<frozen importlib._bootstrap_external>")
+_ABOVE = (
+    __file__,
+    runpy.__file__,
+    "<frozen runpy>",
+    "<frozen importlib._bootstrap>",
+    "<frozen importlib._bootstrap_external>",
+)
 
 
 class CannotRun(Exception):
@@ -31,7 +37,7 @@ def run(name: str, arguments: Sequence[str], module: bool) -> int:
         The exit code that Python would end with.
 
     Raises:
-        CannotRun: see there.
+        CannotRun: there is no such program, or it cannot be read.
     """
     sys.argv = [name, *arguments]
     sys.path.insert(0, os.getcwd() if module else os.path.dirname(os.path.abspath(name)))

@@ -176,7 +176,11 @@ MISTAKES = {
     "another is it": (
         ["op.out(Tensor x, int n=1, *, Tensor(a!) out) -> ()", "-op.other(Tensor x, int n=1, *, Tensor(a!) out) -> ()"],
         "op.other",
-        [UNTAGGED, "NS::op.out is taken (tag)", "compat_shim.register_out_variant('NS::op', 'NS::op.other') pairs them"],
+        [
+            UNTAGGED,
+            "NS::op.out is taken (tag)",
+            "compat_shim.register_out_variant('NS::op', 'NS::op.other') pairs them",
+        ],
     ),
 }
 
@@ -194,7 +198,9 @@ def test_the_check_says_which_mistake_it_is(mistake: str, names: Any, library: A
         names.check_out_variant(getattr(torch.ops, library.ns).op.default, out)
 
     said = str(raised.value).splitlines()
-    (place,) = [place for place, line in enumerate(said) if re.match(rf"  (not )?taken.*: {re.escape(str(out._schema))}$", line)]
+    (place,) = [
+        place for place, line in enumerate(said) if re.match(rf"  (not )?taken.*: {re.escape(str(out._schema))}$", line)
+    ]
     assert [line.strip() for line in said[place + 1 : place + 1 + len(lines)]] == [
         line.replace("NS::", f"{library.ns}::") for line in lines
     ]
@@ -205,7 +211,9 @@ def test_the_check_says_that_a_pair_made_by_hand_is_not_what_torch_looks_for(nam
     library.define("op_out(Tensor x, *, Tensor(a!) out) -> ()")
     ops = getattr(torch.ops, library.ns)
     compat_shim.register_out_variant(ops.op.default, ops.op_out.default)
-    with pytest.raises(AssertionError, match=r"taken \(registered\): .*\n +to_out_variant looks at tags, and lookup_manual"):
+    with pytest.raises(
+        AssertionError, match=r"taken \(registered\): .*\n +to_out_variant looks at tags, and lookup_manual"
+    ):
         names.check_out_variant(ops.op.default, ops.op_out.default)
 
 

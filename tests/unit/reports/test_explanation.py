@@ -42,7 +42,9 @@ def test_the_text_sums_up_and_then_shows_the_calls_by_op_and_outcome() -> None:
 
 
 def test_asked_for_all_the_text_shows_each_call_in_full() -> None:
-    long = dataclasses.replace(LOWERED, call=f"torch.ops.ns.f.out({'x, ' * 200}out=buf0)", where="/x" * 100 + ".py:1: f")
+    long = dataclasses.replace(
+        LOWERED, call=f"torch.ops.ns.f.out({'x, ' * 200}out=buf0)", where="/x" * 100 + ".py:1: f"
+    )
     text = Explanation(True, "", 2, (long, DECLINED), (Waiting("ns::g", "ns::g_out"),)).text(all=True)  # type: ignore[arg-type]
     assert text.splitlines() == [
         "compiled graphs: 2; calls of custom ops: 2; lowered: 1 (2 buffers, 96 bytes, 1 reused)",
