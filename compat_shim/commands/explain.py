@@ -43,12 +43,11 @@ def run(options: argparse.Namespace) -> int:
     """Explain a program's calls or one op; returns the exit code."""
     if [options.op, options.script, options.module or None].count(None) != 2:
         options.parser.error("one of SCRIPT, -m MODULE and --op")
-    import_option.load(options)
     try:
-        # Now: the program may change the folder.
-        output = open(options.output, "w", encoding="utf-8") if options.output else None  # noqa: SIM115
+        output = _output(options)
     except OSError as error:
         return _refuse(f"-o {options.output}: {error.strerror}")
+    import_option.load(options)
     return _op(options, output) if options.op is not None else _program(options, output)
 
 
@@ -60,7 +59,7 @@ def _op(options: argparse.Namespace, output: TextIO | None) -> int:
         explanation = explain_op(options.op)
     except LookupError as error:
         return _refuse(error.args[0])
-    print(json.dumps(explanation.to_dict(), indent=2) if options.json else explanation, file=output)
+    print(json.dumps(explanation.to_dict(), indent=2) if options.json else explanation, file=output, flush=True)
     return DONE if explanation.out is not None else FOUND_WRONG
 
 
@@ -68,8 +67,6 @@ def _program(options: argparse.Namespace, output: TextIO | None) -> int:
     # Imports torch, which the other commands do without.
     from compat_shim.reports.observer import observed
 
-    if options.json and output is None:
-        output = _stdout_alone()
     name, *arguments = options.module or [options.script, *options.arguments]
     try:
         with observed() as observer:
@@ -82,11 +79,16 @@ def _program(options: argparse.Namespace, output: TextIO | None) -> int:
     return code
 
 
-def _stdout_alone() -> TextIO:
-    """The process's stdout, for this command alone: whatever else is written there goes to stderr from now on.
+def _output(options: argparse.Namespace) -> TextIO | None:
+    """What the command writes to: a file, or stdout.
 
-    Also what C code and other processes write, and what is written when the process ends.
+    With ``--json`` stdout is for this command alone: whatever else is written there goes to stderr from now on, also
+    what C code and other processes write, and what is written when the process ends.
     """
+    if options.output:
+        return open(options.output, "w", encoding="utf-8")  # the program may change the folder
+    if not options.json:
+        return None
     sys.stdout.flush()
     alone = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)

@@ -37,7 +37,7 @@ def run(name: str, arguments: Sequence[str], module: bool) -> int:
         The exit code that Python would end with.
 
     Raises:
-        CannotRun: see there.
+        CannotRun: there is no such program, or it cannot be read.
     """
     sys.argv = [name, *arguments]
     sys.path.insert(0, os.getcwd() if module else os.path.dirname(os.path.abspath(name)))

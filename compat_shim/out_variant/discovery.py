@@ -170,11 +170,10 @@ def _described(op: OpOverload, expected: OpOverload) -> str:
     found = lookalikes.candidates(op, expected)
     pair = pairing.find_pair(op)
     if pair is not None:  # it is the first of them
-        differs = schemas.default_mismatches(op._schema, pair.out._schema)
-        by_hand = (
-            [] if pair.source == "tag" else ["to_out_variant looks at tags, and lookup_manual_out_variant at this"]
-        )
-        found[0] = dataclasses.replace(found[0], reasons=(*differs, *by_hand, *found[0].reasons))
+        whys = schemas.default_mismatches(op._schema, pair.out._schema)
+        if pair.source != "tag":
+            whys.append("to_out_variant looks at tags, and lookup_manual_out_variant at this")
+        found[0] = dataclasses.replace(found[0], reasons=(*whys, *found[0].reasons))
     return "\n".join([f"Here, for {op._schema}", *lookalikes.described(op.name(), found)])
 
 

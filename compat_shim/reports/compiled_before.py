@@ -21,7 +21,7 @@ class Compiled:
 
     def __init__(self, fn: Callable[..., Any]) -> None:
         self._code = _code_of(fn)
-        # Up to torch 2.6 an entry does not tell its backend.
+        # Where an entry does not tell its backend (torch 2.6), it may be another one's.
         inductor: type = torch._TorchCompileInductorWrapper
         self._compiled: list[CodeType] = [
             entry.code

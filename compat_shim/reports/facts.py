@@ -32,7 +32,7 @@ class PairStatus:
 
 @dataclasses.dataclass(frozen=True)
 class CandidateStatus:
-    """A tagged overload that is in no pair, and why it does not fit ``functional`` (empty: it has none)."""
+    """A tagged overload that is in no pair, and why it is not the out variant of ``functional``."""
 
     functional: str
     candidate: str

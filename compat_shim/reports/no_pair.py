@@ -59,7 +59,7 @@ def _of_fitting(name: str, fitting: list[Candidate]) -> tuple[str, str]:
     if own:
         remedy = "nothing: it is an op of torch's own"
     elif (name, chosen.op) in by_name:
-        remedy += f"; so does --pair {name}, and --pair {namespace} for the whole namespace"
+        remedy += f"; so does run --pair {name}, and run --pair {namespace} for the whole namespace"
     return f"{chosen.op} fits, but {whys}", remedy
 
 

@@ -22,7 +22,8 @@ def assert_lowered(
 ) -> Explanation:
     """Compile ``fn``, run it once, and assert that every call of some custom ops is lowered to an out variant.
 
-    It is compiled as by :func:`compat_shim.explain`, in a throw-away cache.
+    It is compiled as by :func:`compat_shim.explain`, in a throw-away cache: what is cached already, or was compiled
+    before, does not matter, and torch's counters stay as they are.
 
     Args:
         fn: a function or module, compiled or not.

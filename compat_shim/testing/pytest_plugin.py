@@ -19,7 +19,7 @@ def fresh_compile() -> Iterator[Counter[str]]:
 
     Yields:
         The shim's counters, ``torch._dynamo.utils.counters["compat_shim"]``: ``"lowered"`` and
-        ``"declined: <REASON>"``. On a cache hit they stay as they are, so here there is none.
+        ``"declined: <REASON>"``. A cache hit counts nothing there, so here there is none.
     """
     torch._dynamo.reset()
     counters[COUNTER].clear()

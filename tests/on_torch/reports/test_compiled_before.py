@@ -53,7 +53,7 @@ def test_a_module_that_was_compiled_before_its_pair_came_is_told_until_it_is_com
 @pytest.fixture
 def made(monkeypatch: pytest.MonkeyPatch) -> list[CodeType]:
     """Code that Dynamo has made, in order, where nothing else has been compiled and no pair was met."""
-    codes = [(lambda: None).__code__.replace() for _ in range(4)]
+    codes = [reference.__code__.replace() for _ in range(4)]
     tracker = SimpleNamespace(seen=[])
     monkeypatch.setattr(convert_frame, "output_codes", tracker)
     monkeypatch.setattr(first_met, "_met", {})
@@ -83,7 +83,7 @@ def test_code_is_older_than_a_pair_if_it_was_made_before_a_compile_first_met_it(
     meet("third")
     assert (older(made, "first"), older(made, "second"), older(made, "third")) == ([], [0, 1], [0, 1, 2, 3])
     assert older(made, "not met") == []
-    assert older([(lambda: 0).__code__], "third") == []  # equal to one of them, and none of them
+    assert older([reference.__code__], "third") == []  # equal to each of them, and none of them
 
 
 def test_nothing_is_older_once_dynamo_has_been_reset(made: list[CodeType]) -> None:

@@ -36,7 +36,9 @@ def test_what_fits_is_named_and_the_line_and_the_flag_pair_it(schema: str, twin:
     ns = library.ns
     decline, reason, change = no_pair.why(op)
     assert (decline, reason) == ("UNPAIRED", f"{ns}::{twin} fits, but {but}")
-    found = re.fullmatch(r"(.*) pairs them; so does --pair (\S+), and --pair (\S+) for the whole namespace", change)
+    found = re.fullmatch(
+        r"(.*) pairs them; so does run --pair (\S+), and run --pair (\S+) for the whole namespace", change
+    )
     assert found is not None
     assert found[3] == ns
     namespace.register(survey.survey(found[2]))  # what `run --pair` does
