@@ -58,7 +58,7 @@ def _op_lines(status: Status) -> list[str]:
     if status.candidates:
         lines += ["", "tagged, but in no pair"]
     for loose in status.candidates:
-        lines.append(f"  {loose.candidate} for {loose.functional or 'no functional op'}")
+        lines.append(f"  {loose.candidate} for {loose.functional}")
         lines += [f"      {reason}" for reason in loose.reasons]
     if status.waiting:
         lines += ["", "registered by name, but an op is missing"]

@@ -111,7 +111,9 @@ if importlib.util.find_spec("triton") is not None:
 
     @pytest.mark.parametrize("interpret", ["1", "0"] if torch.cuda.is_available() else ["1"])
     def test_a_triton_op_is_lowered(interpret: str, run: Run) -> None:
-        assert lowered(run("triton_op.py", TRITON_INTERPRET=interpret)) == ["ns::scale_out (registered)"] * 2
+        printed = run("triton_op.py", TRITON_INTERPRET=interpret)
+        assert "ns::scale (2 calls)" in printed
+        assert lowered(printed) == ["ns::scale_out (registered)"]
 
 
 if importlib.util.find_spec("ninja") is not None:  # on three releases: the extension takes long to build

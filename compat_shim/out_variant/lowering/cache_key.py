@@ -30,7 +30,7 @@ from compat_shim.patching.log import logger
 
 # Counts changes of the generated code, and of what is kept with it, that a change of the pairs or of VERSION does not
 # show.
-CODEGEN_VERSION = 13
+CODEGEN_VERSION = 14
 
 _MADE = "compat_shim_key_made"  # an attribute of a compile's context
 
