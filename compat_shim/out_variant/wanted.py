@@ -39,7 +39,8 @@ class Wanted:
         if not self.pairs:
             return f"{self.word}: looked for when a graph is compiled"
         some = f"{len(self.pairs)} {'pairs' if self.pairs[1:] else 'pair'}"
-        refused = f", {self.refused} refused (`python -m compat_shim pairs` says why)" if self.refused else ""
+        why = f"`python -m compat_shim pairs {self.word} --import MODULE` says why"
+        refused = f", {self.refused} refused ({why})" if self.refused else ""
         return f"{self.word}: {some}{refused}"
 
 
