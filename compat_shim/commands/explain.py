@@ -9,7 +9,8 @@ import sys
 from typing import Any, TextIO
 
 from compat_shim.commands import import_option, script
-from compat_shim.commands.exit_codes import DONE, FOUND_WRONG, MISUSED
+from compat_shim.commands.exit_codes import DONE, FOUND_WRONG
+from compat_shim.commands.failures import Failure
 
 
 def add_to(commands: Any) -> None:
@@ -40,13 +41,17 @@ def add_to(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Explain a program's calls or one op; returns the exit code."""
+    """Explain a program's calls or one op; returns the exit code.
+
+    Raises:
+        Failure: there is no such program, op or folder, or what ``--import`` names cannot be imported.
+    """
     if [options.op, options.script, options.module or None].count(None) != 2:
         options.parser.error("one of SCRIPT, -m MODULE and --op")
     try:
         output = _output(options)
     except OSError as error:
-        return _refuse(f"-o {options.output}: {error.strerror}")
+        raise Failure(f"-o {options.output}: {error.strerror}") from error
     import_option.load(options)
     return _op(options, output) if options.op is not None else _program(options, output)
 
@@ -58,7 +63,7 @@ def _op(options: argparse.Namespace, output: TextIO | None) -> int:
     try:
         explanation = explain_op(options.op)
     except LookupError as error:
-        return _refuse(error.args[0])
+        raise Failure(error.args[0]) from error
     print(json.dumps(explanation.to_dict(), indent=2) if options.json else explanation, file=output, flush=True)
     return DONE if explanation.out is not None else FOUND_WRONG
 
@@ -68,11 +73,8 @@ def _program(options: argparse.Namespace, output: TextIO | None) -> int:
     from compat_shim.reports.observer import observed
 
     name, *arguments = options.module or [options.script, *options.arguments]
-    try:
-        with observed() as observer:
-            code = script.run(name, arguments, module=bool(options.module))
-    except script.CannotRun as error:
-        return _refuse(str(error))
+    with observed() as observer:
+        code = script.run(name, arguments, module=bool(options.module))
     explanation = observer.explanation()
     text = json.dumps(explanation.to_dict(), indent=2) if options.json else explanation.text(options.all)
     print(text, file=output, flush=True)
@@ -93,8 +95,3 @@ def _output(options: argparse.Namespace) -> TextIO | None:
     alone = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     return alone
-
-
-def _refuse(why: str) -> int:
-    print(f"compat-shim explain: {why}", file=sys.stderr)
-    return MISUSED

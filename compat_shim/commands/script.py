@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any
 
 from compat_shim.commands.exit_codes import DONE, FOUND_WRONG, INTERRUPTED
+from compat_shim.commands.failures import Failure
 
 # The files that stand above the program's own in a traceback.
 _ABOVE = (
@@ -19,10 +20,6 @@ _ABOVE = (
     "<frozen importlib._bootstrap>",
     "<frozen importlib._bootstrap_external>",
 )
-
-
-class CannotRun(Exception):
-    """There is no such program, or it cannot be read. The message says what is wrong and what to do."""
 
 
 def run(name: str, arguments: Sequence[str], module: bool) -> int:
@@ -37,7 +34,7 @@ def run(name: str, arguments: Sequence[str], module: bool) -> int:
         The exit code that Python would end with.
 
     Raises:
-        CannotRun: there is no such program, or it cannot be read.
+        Failure: there is no such program, or it cannot be read.
     """
     sys.argv = [name, *arguments]
     sys.path.insert(0, os.getcwd() if module else os.path.dirname(os.path.abspath(name)))
@@ -51,7 +48,7 @@ def run(name: str, arguments: Sequence[str], module: bool) -> int:
     except (Exception, KeyboardInterrupt) as error:
         own = _own(error.__traceback__)
         if own is None and isinstance(error, (OSError, ImportError)):
-            raise CannotRun(_why(name, error, module)) from error
+            raise Failure(_why(name, error, module)) from error
         sys.excepthook(type(error), error.with_traceback(own), own)
         return INTERRUPTED if isinstance(error, KeyboardInterrupt) else FOUND_WRONG
     return DONE

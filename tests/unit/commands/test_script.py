@@ -11,12 +11,12 @@ from support.workbench import python
 
 RUN = """
 import sys
-from compat_shim.commands import script
+from compat_shim.commands import failures, script
 module = sys.argv[1] == "-m"
 name, *arguments = sys.argv[1 + module :]
 try:
     sys.exit(script.run(name, arguments, module))
-except script.CannotRun as error:
+except failures.Failure as error:
     print(f"cannot run: {error}", file=sys.stderr)
     sys.exit(2)
 """
