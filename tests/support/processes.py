@@ -11,8 +11,12 @@ SUPPORT = ROOT / "tests" / "support"
 
 
 def inherited(**more: str) -> dict[str, str]:
-    """This process's environment without the shim's variables, then ``more``."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("COMPAT_SHIM")}
+    """This process's environment without the shim's variables, then ``more``.
+
+    Nor PYTHONUNBUFFERED: what a child prints into a pipe is buffered, as in a user's process.
+    """
+    left_out = ("COMPAT_SHIM", "PYTHONUNBUFFERED")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
     return {**kept, **more}
 
 

@@ -70,7 +70,7 @@ def main() -> None:
     status = compat_shim.status().to_dict()
     said = {"arguments": sys.argv[1:], "explained": explanation.to_dict()}
     said |= {"graphs compiled since": more, "same counters": same}
-    print(json.dumps({**said, "status": status}))
+    print(json.dumps({**said, "status": status}), flush=True)  # before the child's
     subprocess.run(["echo", "printed by a child"], check=True)
     ctypes.CDLL(None).printf(b"printed by C\n")
     atexit.register(print, "printed at exit")
