@@ -15,8 +15,10 @@ import pytest
 import torch
 from torch import distributed
 from torch._dynamo.utils import counters
+from torch._higher_order_ops.scan import scan
 from torch._inductor import config, ir
 from torch._inductor.codegen.wrapper import PythonWrapperCodegen
+from torch._inductor.fx_passes import post_grad
 from torch._inductor.scheduler import ExternKernelSchedulerNode, Scheduler
 from torch._inductor.utils import run_and_get_code
 from torch.distributed._functional_collectives import all_gather_tensor
@@ -373,6 +375,30 @@ def test_the_operands_of_control_flow_are_kept_and_what_a_branch_makes_is_not() 
     found = torch.compile(lambda x: graph(TRACED, region, x), fullgraph=True)(X)
     assert inside.calls["in place"] == 4, "the second call of the branch, of each of two steps, and of the region"
     assert same(found, graph(EAGER, chain, X))
+
+
+if hasattr(post_grad, "decompose_scan_to_while_loop"):  # torch 2.8 on
+
+    def test_the_operands_of_scan_are_kept_and_what_its_body_makes_is_not() -> None:
+        ops, made = one(), makes()
+        f = ops.functional
+
+        def step(carry: torch.Tensor, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            carry = f(f(carry + x))
+            return carry, f(carry * 2)
+
+        def graph(x: torch.Tensor) -> Any:
+            carry, rows = scan(step, made.functional(x[0], 1.0), made.functional(x, 2.0))
+            return carry, rows
+
+        with torch._dynamo.config.patch(capture_scalar_outputs=True):  # torch 2.8 needs it
+            found = torch.compile(graph, fullgraph=True)(X)
+        assert ops.calls == {"out": 12, "in place": 12}, "three calls of each of four steps"
+        carry, rows = X[0] + 1, []
+        for x in X + 2:
+            carry, row = step(carry, x)
+            rows.append(row)
+        assert same(found, (carry, torch.stack(rows)))
 
 
 @pytest.fixture
