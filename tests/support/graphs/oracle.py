@@ -156,6 +156,7 @@ def _run(program: Program, with_out: bool) -> int:
         stack.enter_context(poisoned_allocations())
         stack.enter_context(config.patch({"fx_graph_cache": False, **program.settings}))
         stack.enter_context(torch.set_grad_enabled(program.training))
+        stack.enter_context(torch._dynamo.config.patch(capture_scalar_outputs=True))  # torch 2.8's scan needs it
         dynamic = {"static": False, "dynamic": True}.get(program.dynamic)
         compiled = torch.compile(traced, fullgraph=True, dynamic=dynamic)
         # A symbolic graph is run at a second size.

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from hypothesis import strategies as st
-from torch._inductor.lowering import lowerings
+from torch._inductor.fx_passes import post_grad
 
 from support.graphs.operators import Operator, operators
 from support.graphs.outputs import Shape
 from support.graphs.signatures import calls
 
-HAS_SCAN = torch.ops.higher_order.scan in lowerings  # torch 2.7 on
+HAS_SCAN = hasattr(post_grad, "decompose_scan_to_while_loop")  # torch 2.8 on
 HAS_REGIONS = hasattr(torch.compiler, "nested_compile_region")
 
 SHAPES: list[Shape] = [(4, 6), (4, 6), (6, 6), (1, 5), (3, 0), (), (7,), (2, 3, 4), (2, 3, 4, 5)]
@@ -123,7 +124,8 @@ class _Builder:
 
     def call(self, op: Operator, x: Value) -> None:
         text = self.arguments(op, x.name, [value.name for value in self.values], self.size)
-        needs = x.needs.union({op.name}, *(value.needs for value in self.values if value.name in text))
+        given = set(re.findall(r"\w+", text))
+        needs = x.needs.union({op.name}, *(value.needs for value in self.values if value.name in given))
         names = [self.name() for _ in op.outputs]
         self.lines.append(f"{', '.join(names)} = {op.name}({text})")
         for name, output in zip(names, op.outputs):

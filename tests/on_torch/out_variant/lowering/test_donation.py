@@ -18,7 +18,6 @@ from torch._dynamo.utils import counters
 from torch._higher_order_ops.scan import scan
 from torch._inductor import config, ir
 from torch._inductor.codegen.wrapper import PythonWrapperCodegen
-from torch._inductor.fx_passes import post_grad
 from torch._inductor.scheduler import ExternKernelSchedulerNode, Scheduler
 from torch._inductor.utils import run_and_get_code
 from torch.distributed._functional_collectives import all_gather_tensor
@@ -28,6 +27,7 @@ import compat_shim
 from compat_shim.out_variant.lowering import donation
 from support.checks import compile_and_compare, poisoned_allocations, same
 from support.graphs.oracle import EAGER, TRACED
+from support.graphs.program import HAS_SCAN
 from support.ops import Ops, define
 
 X = torch.arange(32.0).view(4, 8)
@@ -377,7 +377,7 @@ def test_the_operands_of_control_flow_are_kept_and_what_a_branch_makes_is_not() 
     assert same(found, graph(EAGER, chain, X))
 
 
-if hasattr(post_grad, "decompose_scan_to_while_loop"):  # torch 2.8 on
+if HAS_SCAN:
 
     def test_the_operands_of_scan_are_kept_and_what_its_body_makes_is_not() -> None:
         ops, made = one(), makes()

@@ -10,10 +10,10 @@ import torch
 from torch._dynamo.utils import counters
 from torch._higher_order_ops.scan import scan
 from torch._inductor import config
-from torch._inductor.fx_passes import post_grad
 
 from compat_shim.out_variant.lowering import releases
 from support.checks import at_once, compile_and_compare, poisoned_allocations, same
+from support.graphs.program import HAS_SCAN
 from support.ops import Ops, define
 
 ONE = ("f(Tensor x, float s=2.0) -> Tensor", "f.out(Tensor x, float s=2.0, *, Tensor(a!) out) -> Tensor(a!)")
@@ -139,7 +139,7 @@ def test_an_op_in_both_branches_of_cond_is_lowered(one: Ops, two: Ops) -> None:
         assert counters["compat_shim"]["lowered"] == 4
 
 
-if hasattr(post_grad, "decompose_scan_to_while_loop"):  # torch 2.8 on
+if HAS_SCAN:
 
     def test_an_op_in_the_body_of_scan_is_lowered(one: Ops, two: Ops) -> None:
         def step(carry: torch.Tensor, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
