@@ -71,7 +71,9 @@ def run(options: argparse.Namespace) -> int:
     try:
         launch.execute(words, environ)
     except OSError as error:
-        failures.say("run", f"{words[0]}: {error.strerror}")
+        script = words[0].endswith(".py") and os.path.isfile(words[0])
+        hint = f"; put `python` before it: `compat-shim run -- python {words[0]}`" if script else ""
+        failures.say("run", f"{words[0]}: {error.strerror}{hint}")
         return NOT_FOUND if isinstance(error, (FileNotFoundError, NotADirectoryError)) else CANNOT_EXECUTE
     raise AssertionError("exec returned")
 

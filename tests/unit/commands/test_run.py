@@ -83,6 +83,14 @@ def test_a_command_that_cannot_be_run_is_a_clear_error(words: tuple[str, ...], c
     assert "Traceback" not in done.stderr
 
 
+def test_a_python_file_in_place_of_a_command_is_told_what_runs_it(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text("print('run')")
+    done = launch(str(script))
+    advice = done.stderr.strip().partition(f"{script}: Permission denied; put `python` before it: ")[2]
+    assert (done.returncode, advice) == (126, f"`compat-shim run -- python {script}`")
+
+
 def test_strict_refuses_a_setting_that_the_command_would_stumble_over() -> None:
     done = launch("--mode", "strict", "--features", "odd", "echo", "no")
     assert (done.returncode, done.stdout) == (2, "")
