@@ -77,14 +77,13 @@ def exact_copy(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def random_like(tensor: torch.Tensor) -> torch.Tensor:
-    """Random numbers in the layout of ``tensor``; for integers its own, in random order: they may be places."""
-    random = empty_like(tensor)
-    if (tensor.dtype.is_floating_point or tensor.dtype.is_complex) and _has_arithmetic(tensor.dtype):
-        return random.copy_(torch.randn(tensor.shape, device=tensor.device))
-    order = torch.randperm(tensor.numel(), device=tensor.device)
-    whole = _as_integers(tensor)
-    _as_integers(random).copy_(whole.flatten()[order].view(tensor.shape))
-    return random
+    """Random numbers in the layout and of the dtype of ``tensor``, which :func:`has_fractions`."""
+    return empty_like(tensor).copy_(torch.randn(tensor.shape, device=tensor.device))
+
+
+def has_fractions(dtype: torch.dtype) -> bool:
+    """Whether a dtype is one of floating point or complex numbers, with arithmetic."""
+    return (dtype.is_floating_point or dtype.is_complex) and _has_arithmetic(dtype)
 
 
 def _copy(tensor: torch.Tensor) -> torch.Tensor:

@@ -9,15 +9,13 @@ the memory rests on it, so a kernel that breaks it gives wrong numbers without a
 from __future__ import annotations
 
 import functools
-from typing import Any, TypeGuard
+from typing import Any
 
 import torch
 from torch._ops import OpOverload
 
 from compat_shim.out_variant import comparing, pairing, reuse
 from compat_shim.patching.errors import KernelContractError
-
-_RANDOM_CALLS = 3  # of a kernel in place
 
 
 def pair_of(op: OpOverload) -> pairing.Pair:
@@ -59,9 +57,9 @@ def _culprit(
     pair: pairing.Pair, inputs: dict[str, Any], promised: list[torch.Tensor], expected: list[torch.Tensor]
 ) -> str:
     """Which of fake, functional and out kernel is wrong: the one that the other two contradict."""
-    takes_promised = _written(pair, inputs, promised) is not None
-    written = _written(pair, inputs, expected)
-    if written is None or any(map(comparing.difference, written, expected)):
+    takes_promised = written(pair, inputs, promised) is not None
+    found = written(pair, inputs, expected)
+    if found is None or any(map(comparing.difference, found, expected)):
         if takes_promised:
             return f"the out kernel agrees with the fake kernel: the functional kernel is wrong ({pair.functional})"
         return f"the out kernel agrees with neither ({pair.out})"
@@ -71,13 +69,13 @@ def _culprit(
     return "the out kernel agrees with the functional kernel: the fake kernel is wrong"
 
 
-def _written(pair: pairing.Pair, inputs: dict[str, Any], layouts: list[torch.Tensor]) -> list[torch.Tensor] | None:
+def written(pair: pairing.Pair, inputs: dict[str, Any], layouts: list[torch.Tensor]) -> list[torch.Tensor] | None:
     """What the out kernel writes to buffers with these layouts; None if it does not take them."""
     buffers = [comparing.empty_like(layout) for layout in layouts]
     places = [comparing.place(buffer) for buffer in buffers]
     for buffer in buffers:
         comparing.poison(buffer)
-    with torch.no_grad(), _same_random_numbers(inputs):
+    with torch.no_grad(), same_random_numbers(inputs):
         try:
             pair.out(**comparing.copy_of(inputs), **dict(zip(pair.out_names, buffers)))
         except Exception:
@@ -85,13 +83,13 @@ def _written(pair: pairing.Pair, inputs: dict[str, Any], layouts: list[torch.Ten
     return buffers if [comparing.place(buffer) for buffer in buffers] == places else None
 
 
-def _same_random_numbers(inputs: dict[str, Any]) -> Any:
+def same_random_numbers(inputs: dict[str, Any]) -> Any:
     """Leaves the state of torch's generators as it was."""
     return torch.random.fork_rng(sorted({t.device.index for t in comparing.tensors(inputs) if t.is_cuda}))
 
 
 def _functional(pair: pairing.Pair, inputs: dict[str, Any]) -> list[torch.Tensor]:
-    with torch.no_grad(), _same_random_numbers(inputs):
+    with torch.no_grad(), same_random_numbers(inputs):
         return outputs(pair, pair.functional(**inputs))
 
 
@@ -108,7 +106,7 @@ def call_and_compare(pair: pairing.Pair, arguments: dict[str, Any]) -> tuple[Any
     before = comparing.copy_of(inputs)
     places = {name: comparing.place(buffer) for name, buffer in buffers.items()}
     shared = _in_place(pair, inputs, buffers)
-    broken = functools.partial(_wrong_in_place, pair, shared) if shared else functools.partial(_broken, pair)
+    broken = functools.partial(wrong_in_place, pair, shared) if shared else functools.partial(_broken, pair)
     for name, buffer in buffers.items():
         if name not in shared:
             comparing.poison(buffer)
@@ -126,6 +124,8 @@ def call_and_compare(pair: pairing.Pair, arguments: dict[str, Any]) -> tuple[Any
         difference = comparing.difference(buffer, want)
         if difference and not not_compared:
             if not _differs_from_itself(pair, before, expected):
+                if shared and _is_wrong_apart(pair, before, expected):
+                    broken = functools.partial(_broken, pair)  # in any case: not the word's fault
                 raise broken(f"out buffer {name!r} differs from what {pair.functional} returns: {difference}")
             not_compared = f"{pair.functional}: not deterministic, not compared with {pair.out}"
     for name, value in inputs.items():
@@ -148,50 +148,10 @@ def _in_place(pair: pairing.Pair, inputs: dict[str, Any], buffers: dict[str, tor
     }
 
 
-def compare_in_place(pair: pairing.Pair, given: dict[str, Any]) -> None:
-    """Call the out variant with an input for its out buffer, for all that ``may_reuse_input`` says of it and that fit.
-
-    Several times each, on the call's data and on random data: what reads the input at other places than it writes may
-    be right by luck.
-
-    Args:
-        given: a call's arguments but for the out buffers.
-
-    Raises:
-        KernelContractError: the result is another one then.
-    """
-    declared = reuse.declared(pair)
-    if not declared:
-        return
-    with _same_random_numbers(given):
-        likes = dict(zip(pair.out_names, _functional(pair, given)))
-        # So that what is wrong in any case is not taken for the word's fault.
-        call_and_compare(pair, {**given, **_buffers(likes)})
-        for out, several in declared.items():
-            for name in several:
-                x = given.get(name)
-                if _fits(x, likes[out]):
-                    _call_in_place(pair, {**given, name: comparing.exact_copy(x)}, out, name, likes)
-                    for _ in range(_RANDOM_CALLS):
-                        _call_in_place(pair, {**given, name: comparing.random_like(x)}, out, name, likes)
-
-
-def _buffers(likes: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    return {out: comparing.empty_like(like) for out, like in likes.items()}
-
-
-def _fits(x: Any, like: torch.Tensor) -> TypeGuard[torch.Tensor]:
-    return isinstance(x, torch.Tensor) and x.layout is torch.strided and not comparing.other_layout(x, like)
-
-
-def _call_in_place(
-    pair: pairing.Pair, given: dict[str, Any], out: str, name: str, likes: dict[str, torch.Tensor]
-) -> None:
-    try:
-        _functional(pair, given)
-    except Exception:
-        return  # the op does not take such values
-    call_and_compare(pair, {**given, **_buffers(likes), out: given[name]})
+def _is_wrong_apart(pair: pairing.Pair, inputs: dict[str, Any], expected: list[torch.Tensor]) -> bool:
+    """Whether the out kernel writes something else than expected to buffers of its own, too."""
+    found = written(pair, inputs, expected)
+    return found is None or any(map(comparing.difference, found, expected))
 
 
 def _differs_from_itself(pair: pairing.Pair, inputs: dict[str, Any], expected: list[torch.Tensor]) -> bool:
@@ -207,7 +167,13 @@ def _broken(pair: pairing.Pair, what: str) -> KernelContractError:
     )
 
 
-def _wrong_in_place(pair: pairing.Pair, shared: dict[str, str], what: str) -> KernelContractError:
+def wrong_in_place(pair: pairing.Pair, shared: dict[str, str], what: str) -> KernelContractError:
+    """The error of a kernel that is wrong with some of its inputs for its out buffers.
+
+    Args:
+        shared: out argument → the input that it was.
+        what: what it does then.
+    """
     given = " and ".join(f"its input {name!r} for its out buffer {out!r}" for out, name in shared.items())
     return KernelContractError(
         f"{pair.out} may not be called with {given}, as may_reuse_input says: {what}. Compiled code that does so gives"

@@ -17,7 +17,7 @@ from torch._inductor import ir
 from torch._inductor.virtualized import V
 
 from compat_shim import process
-from compat_shim.out_variant import marks, pairing, waiting, wanted
+from compat_shim.out_variant import marks, pairing, reuse, waiting, wanted
 from compat_shim.out_variant.lowering import announce, cache_key, decide, first_met, nodes, releases
 from compat_shim.out_variant.lowering.stand_in import StandIn
 from compat_shim.patching.log import debug
@@ -56,6 +56,8 @@ class _Looking(StandIn):
         device = self._cls.find_device(tensor_args, example_output)
         kernel_device = decide.kernel_device(self._example_inputs, device)
         *_, unbacked = releases.result_of(self._processed)
+        # What is said from now on counts in the next graph: the cache key, which is compared below, lacks it.
+        declared = _once_a_graph(("declared", self._pair.functional), lambda: reuse.declared(self._pair))
         reason = (
             decide.for_effect()
             or _once_a_graph(
@@ -66,7 +68,7 @@ class _Looking(StandIn):
         if reason is not None:
             _record(self._pair, reason, example_output)
             return device
-        node = nodes.ExternKernelMultiOut(self._pair, device, self._processed)
+        node = nodes.ExternKernelMultiOut(self._pair, device, self._processed, declared)
         _record(self._pair, None, example_output, node.out_buffers)
         outputs = node.out_buffers
         raise _Lowered(type(example_output)(outputs) if isinstance(example_output, (tuple, list)) else outputs[0])

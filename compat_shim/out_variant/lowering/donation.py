@@ -17,7 +17,6 @@ from torch._inductor import config, ir
 from torch._inductor.scheduler import NopKernelSchedulerNode
 from torch._inductor.virtualized import V
 
-from compat_shim.out_variant import reuse
 from compat_shim.out_variant.lowering import memory, releases
 from compat_shim.patching.log import logger
 
@@ -44,10 +43,7 @@ def find(node: Any) -> list[Donation]:
         node: the ``ExternKernelMultiOut``.
     """
     try:
-        declared = reuse.declared(node.pair)
-        if not declared or not _is_on():
-            return []
-        return list(_donations(node, declared))
+        return list(_donations(node)) if node.declared and _is_on() else []
     except Exception:
         logger.exception("compat_shim: %s reuses no input here", node.pair.out)
         return []
@@ -58,14 +54,14 @@ def _is_on() -> bool:
     return wanted and releases.writes_python(V.graph.wrapper_code)
 
 
-def _donations(node: Any, declared: reuse.Inputs) -> Iterator[Donation]:
+def _donations(node: Any) -> Iterator[Donation]:
     given = node.given()
     passed = collections.Counter(name for value in node.inputs for name in memory.shared(value.get_name()))
     taken: set[str] = set()
     for out, buffer in zip(node.pair.out_names, node.out_buffers):
         if buffer.get_name() in V.graph.removed_buffers:
             continue  # nobody reads it
-        fitting = (name for name in declared.get(out, ()) if _may_give(given.get(name), buffer, node, passed))
+        fitting = (name for name in node.declared.get(out, ()) if _may_give(given.get(name), buffer, node, passed))
         name = next((name for name in fitting if given[name].get_name() not in taken), None)
         if name is not None:
             taken.add(given[name].get_name())

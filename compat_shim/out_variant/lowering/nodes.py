@@ -19,6 +19,7 @@ from compat_shim.calls import ways
 from compat_shim.out_variant.lowering import announce, donation, memory, releases
 from compat_shim.out_variant.lowering.emission import cpp_call, python_call
 from compat_shim.out_variant.pairing import Pair
+from compat_shim.out_variant.reuse import Inputs
 
 
 class AllocatingMultiOutput(ir.InputsKernel):
@@ -53,15 +54,17 @@ class ExternKernelMultiOut(ir.FallbackKernel):
 
     Attributes:
         pair: the functional op and its out variant.
+        declared: out argument → the inputs whose memory it may take.
         out_buffers: one buffer per out argument, in the order of the functional op's returns.
         donations: the out buffers that are made of an input, as far as the code that is being written goes.
         compat_shim_way: which way the call takes; the name is ``ways.WAY``.
     """
 
-    def __init__(self, pair: Pair, device: torch.device, processed: Any) -> None:
+    def __init__(self, pair: Pair, device: torch.device, processed: Any, declared: Inputs) -> None:
         example_output, tensor_args, other_args, unflatten_args, _ = releases.result_of(processed)
         # Set before the base class runs: it may ask for the outputs.
         self.pair = pair
+        self.declared = declared
         self.out_buffers: list[AllocatingMultiOutput] = []
         self.donations: list[donation.Donation] = []
         super().__init__(ir.NoneLayout(device=device), pair.functional, tensor_args, other_args, unflatten_args)

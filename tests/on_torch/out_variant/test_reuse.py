@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
 import torch
 
 import compat_shim
-from compat_shim.out_variant import check_kernels, pairing, reuse
+from compat_shim.out_variant import check_kernels, contract, in_place, pairing, reuse
 from compat_shim.out_variant.lowering import cache_key
 from compat_shim.out_variant.lowering.emission import checked
 from compat_shim.patching.errors import KernelContractError
@@ -211,3 +212,104 @@ def test_values_that_the_op_refuses_are_not_tried(library: Any) -> None:
         out.copy_(refusing(x, y))
 
     assert check_kernels(kernels(library, write, refusing).default, ZEROS)["in place"] == "SUCCESS"
+
+
+def in_place_of(op: Any, *args: torch.Tensor) -> str:
+    return check_kernels(op.default, args, raise_exception=False)["in place"]
+
+
+def test_each_floating_point_input_is_random_not_only_the_one_that_is_written_to(library: Any) -> None:
+    """A fresh model's bias and residual are zeros, with which a kernel of two passes is right."""
+
+    def affine(x: torch.Tensor, y: torch.Tensor, out: torch.Tensor) -> None:
+        torch.mul(x, 1.5, out=out)
+        out.add_(x * y)
+
+    op = kernels(library, affine, lambda x, y: x * 1.5 + x * y)
+    compat_shim.may_reuse_input(f"{library.ns}::g", {"out": "x"})
+    assert "may not be called with its input 'x'" in in_place_of(op, *ZEROS)
+
+
+def test_integers_stay_as_they_are(library: Any) -> None:
+    """They may be places, sorted ones."""
+    seen = []
+
+    def write(x: torch.Tensor, y: torch.Tensor, out: torch.Tensor) -> None:
+        seen.append((x.tolist(), y.tolist()))
+        out.copy_(x + y)
+
+    op = kernels(library, write, lambda x, y: x + y)
+    x = torch.tensor([0, 3, 7])
+    assert in_place_of(op, x, x) == "SUCCESS"
+    assert seen.count(seen[0]) == len(seen) > 8
+
+
+def test_what_was_not_tried_or_not_compared_is_no_success(library: Any) -> None:
+    op = kernels(library, two_passes)
+    assert in_place_of(op, torch.randn(6, 2)[:, 0], torch.ones(1).expand(6)) == in_place.NO_LAYOUT
+    assert in_place_of(op, torch.empty(0), torch.empty(0)) == in_place.NO_LAYOUT
+
+
+def test_an_op_that_counts_is_not_compared(library: Any) -> None:
+    counts = itertools.count()
+
+    def counting(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return functional(x, y) + next(counts)
+
+    def write(x: torch.Tensor, y: torch.Tensor, out: torch.Tensor) -> None:
+        out.copy_(counting(x, y))
+
+    assert in_place_of(kernels(library, write, counting), *ZEROS) == in_place.DIFFERS
+
+
+def test_an_op_that_draws_random_numbers_is_compared_in_place_on_the_same(library: Any) -> None:
+    def drop(x: torch.Tensor, y: torch.Tensor, out: torch.Tensor) -> None:
+        torch.mul(x, 1.5, out=out)
+        out.add_(y).mul_(torch.rand_like(x) > 0.5)
+
+    op = kernels(library, drop, lambda x, y: (x * 1.5 + y) * (torch.rand_like(x) > 0.5))
+    assert "may not be called with its input 'y'" in in_place_of(op, torch.arange(6.0), torch.ones(6))
+    compat_shim.may_reuse_input(f"{library.ns}::g", {"out": "x"})
+    assert in_place_of(op, torch.arange(6.0), torch.ones(6)) == "SUCCESS"
+
+
+def test_values_that_the_op_was_not_made_for_are_not_the_word_s_fault(library: Any) -> None:
+    op = kernels(library, once_over, lambda x, y: functional(x.clamp(0, 1), y))
+    assert in_place_of(op, torch.rand(6), torch.zeros(6)) == "SUCCESS"
+
+
+def test_a_call_in_place_whose_kernel_is_wrong_in_any_case_does_not_blame_the_word(library: Any) -> None:
+    op = kernels(library, lambda x, y, out: out.copy_(x), functional)
+    compat_shim.may_reuse_input(f"{library.ns}::g", {"out": "y"})
+    y = torch.ones(6)
+    with pytest.raises(KernelContractError, match="does not keep the contract of an out variant: out buffer 'out'"):
+        contract.call_and_compare(pairing.find_pair(op.default), {"x": torch.ones(6), "y": y, "out": y})
+
+
+def test_several_outs_are_tried_in_place_at_once_too(library: Any) -> None:
+    """As the compiler gives them."""
+
+    def write(x: torch.Tensor, y: torch.Tensor, p: torch.Tensor, q: torch.Tensor) -> None:
+        if (p is x) != (q is y):
+            x, y = x.clone(), y.clone()
+        torch.add(x, y, out=p)
+        torch.sub(x, y, out=q)
+
+    library.define("g(Tensor x, Tensor y) -> (Tensor, Tensor)")
+    library.define("g.out(Tensor x, Tensor y, *, Tensor(a!) p, Tensor(b!) q) -> ()", tags=torch.Tag.out_variant)
+    library.impl("g", lambda x, y: (x + y, x - y), "CPU")
+    library.impl("g.out", lambda x, y, *, p, q: write(x, y, p, q), "CPU")
+    torch.library.register_fake(f"{library.ns}::g", lambda x, y: (x + y, x - y), lib=library)
+    compat_shim.may_reuse_input(f"{library.ns}::g", {"p": "x", "q": "y"})
+    found = in_place_of(ops(library).g, torch.randn(6), torch.randn(6))
+    assert "its input 'x' for its out buffer 'p' and its input 'y' for its out buffer 'q'" in found
+
+
+def test_a_program_s_calls_are_tried_in_place_until_some_have_fitted(library: Any) -> None:
+    op = kernels(library, two_passes)
+    compat_shim.may_reuse_input(f"{library.ns}::g", {"out": "y"})
+    x, one = torch.arange(6.0), torch.ones(1)
+    for _ in range(checked.FIRST_CALLS + 1):
+        checked.checked(op.default, op.out, x, one.expand(6), out=torch.empty(6))
+    with pytest.raises(KernelContractError, match="its input 'y' for its out buffer 'out'"):
+        checked.checked(op.default, op.out, x, torch.ones(6), out=torch.empty(6))

@@ -9,7 +9,7 @@ import torch
 from torch._ops import OpOverload
 
 from compat_shim import process
-from compat_shim.out_variant import contract, pairing
+from compat_shim.out_variant import contract, in_place, pairing, reuse
 from compat_shim.out_variant import schema as schemas
 from compat_shim.patching import log
 
@@ -17,6 +17,7 @@ from compat_shim.patching import log
 FIRST_CALLS = 3
 
 _compared: collections.Counter[str] = collections.Counter()
+_in_place: collections.Counter[str] = collections.Counter()  # calls whose data was tried in place
 
 
 def checked(functional: OpOverload, out: OpOverload, /, *args: Any, **kwargs: Any) -> Any:
@@ -28,16 +29,26 @@ def checked(functional: OpOverload, out: OpOverload, /, *args: Any, **kwargs: An
         KernelContractError: the message names the op and what differs.
     """
     pair = pairing.find_pair(functional)
-    if pair is None or pair.out != out or _compared[out.name()] >= FIRST_CALLS or _is_capturing():
+    if pair is None or pair.out != out or _is_capturing():
+        return out(*args, **kwargs)
+    arguments = schemas.by_name(out._schema.arguments, args, kwargs)
+    if _in_place[out.name()] < FIRST_CALLS and reuse.declared(pair):
+        _try_in_place(pair, arguments)
+    if _compared[out.name()] >= FIRST_CALLS:
         return out(*args, **kwargs)
     _compared[out.name()] += 1
-    arguments = schemas.by_name(out._schema.arguments, args, kwargs)
-    contract.compare_in_place(pair, {name: arguments[name] for name in arguments if name not in pair.out_names})
     returned, not_compared = contract.call_and_compare(pair, arguments)
     if not_compared:
         log.warn(process.settings(), not_compared)
         _compared[out.name()] = FIRST_CALLS
     return returned
+
+
+def _try_in_place(pair: pairing.Pair, arguments: dict[str, Any]) -> None:
+    """Try what ``may_reuse_input`` says on a call's data. A call whose layouts do not fit tries nothing."""
+    given = {name: value for name, value in arguments.items() if name not in pair.out_names}
+    if in_place.compare(pair, given, [arguments[name] for name in pair.out_names]) != in_place.NO_LAYOUT:
+        _in_place[pair.out.name()] += 1
 
 
 def _is_capturing() -> bool:

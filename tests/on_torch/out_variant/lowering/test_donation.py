@@ -24,7 +24,7 @@ from torch.distributed._functional_collectives import all_gather_tensor
 from torch.testing._internal.distributed.fake_pg import FakeStore
 
 import compat_shim
-from compat_shim.out_variant.lowering import donation
+from compat_shim.out_variant.lowering import announce, donation
 from support.checks import compile_and_compare, poisoned_allocations, same
 from support.graphs.oracle import EAGER, TRACED
 from support.graphs.program import HAS_SCAN
@@ -184,6 +184,25 @@ def test_a_backward_graph_keeps_to_what_was_said_when_the_key_of_its_forward_gra
     assert bool((x.grad == 12).all())
     assert ops.calls["in place"] == 0
     assert counters["compat_shim"] == {"declined: UNSEEN": 2}
+
+
+def test_what_is_said_while_a_graph_is_compiled_counts_in_the_next() -> None:
+    """Its cache key is made, and another process would load the code under it."""
+    ops = define("f(Tensor x) -> Tensor", "f.out(Tensor x, *, Tensor(a!) out) -> ()", lambda x: x * 2, in_place=True)
+
+    def graph(x: torch.Tensor) -> torch.Tensor:
+        return ops.functional(ops.functional(x))
+
+    def another_thread(decision: Any) -> None:
+        compat_shim.may_reuse_input(ops.functional, {"out": "x"})
+
+    with mock.patch.object(announce, "observers", [another_thread]):
+        found = torch.compile(graph, fullgraph=True)(X)
+    assert same(found, X * 4)
+    assert ops.calls == {"out": 2}
+    torch._dynamo.reset()
+    torch.compile(graph, fullgraph=True)(X)
+    assert ops.calls == {"out": 4, "in place": 1}
 
 
 def makes() -> Ops:
