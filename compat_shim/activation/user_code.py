@@ -7,12 +7,15 @@ import os
 import runpy
 import sys
 from collections.abc import Iterable
+from typing import Any
 
 from compat_shim import env, process
 from compat_shim.patching.log import warn
 
 # What has been loaded here → what was wrong with it, or nothing.
 _loaded: dict[str, str] = process.shared("loaded user code", dict)
+# What the files define.
+_kept: list[dict[str, Any]] = []
 
 
 def is_file(name: str) -> bool:
@@ -23,16 +26,21 @@ def is_file(name: str) -> bool:
 def load(name: str) -> None:
     """Import a module, or run a file as a module of another name than ``__main__``.
 
-    The file's folder is first on ``sys.path`` while it runs, and the current folder last while a module is imported.
+    The file's folder is first on ``sys.path`` while it runs, and it is given no arguments; the current folder is last
+    while a module is imported.
     """
+    arguments = sys.argv
     folder = os.path.dirname(os.path.abspath(name)) if is_file(name) else os.getcwd()
     sys.path.insert(0 if is_file(name) else len(sys.path), folder)
     try:
         if is_file(name):
-            runpy.run_path(name, run_name="__compat_shim__")
+            sys.argv = [name]
+            # A library goes with the last reference to it, and its ops with it.
+            _kept.append(runpy.run_path(name, run_name="__compat_shim__"))
         else:
             importlib.import_module(name)
     finally:
+        sys.argv = arguments
         sys.path[:] = [entry for entry in sys.path if entry is not folder]  # an equal one may have been there
 
 

@@ -11,7 +11,9 @@ from typing import Any
 class LongWay(enum.Enum):
     """The reason. The value says it in words."""
 
-    NOT_ASKED = "an op without an out variant goes the short way with COMPAT_SHIM_CALLS=all"
+    NOT_ASKED = (
+        "without an out variant, an op of custom_op goes the short way with COMPAT_SHIM_CALLS=all, others do not"
+    )
     OFF = "the short way is off: COMPAT_SHIM_CALLS, or the feature `calls` is not applied"
     CHECK = "COMPAT_SHIM_CHECK=1 compares the calls"
     WRAPPER = "the generated code is not Python, or is a function of its own (a branch, a loop, a partition)"

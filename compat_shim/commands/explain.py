@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import atexit
 import json
 import os
 import sys
-from typing import Any, TextIO
+from typing import Any, NoReturn, TextIO
 
+from compat_shim.activation import launch, zipped
 from compat_shim.commands import import_option, script
 from compat_shim.commands.exit_codes import DONE, FOUND_WRONG
 from compat_shim.commands.failures import Failure
@@ -52,11 +54,13 @@ def run(options: argparse.Namespace) -> int:
         output = _output(options)
     except OSError as error:
         raise Failure(f"-o {options.output}: {error.strerror}") from error
+    if options.script is not None:
+        script.check(options.script)
     import_option.load(options)
     return _op(options, output) if options.op is not None else _program(options, output)
 
 
-def _op(options: argparse.Namespace, output: TextIO | None) -> int:
+def _op(options: argparse.Namespace, output: TextIO) -> int:
     # Imports torch, which the other commands do without.
     from compat_shim.reports.op_explanation import explain_op
 
@@ -68,30 +72,52 @@ def _op(options: argparse.Namespace, output: TextIO | None) -> int:
     return DONE if explanation.out is not None else FOUND_WRONG
 
 
-def _program(options: argparse.Namespace, output: TextIO | None) -> int:
+def _program(options: argparse.Namespace, output: TextIO) -> int:
     # Imports torch, which the other commands do without.
     from compat_shim.reports.observer import observed
 
     name, *arguments = options.module or [options.script, *options.arguments]
+    process = os.getpid()
+    if not zipped():
+        # Before a child defines its ops: what it inherits otherwise reaches it only when they are there.
+        os.environ.update(launch.environment({}))
     with observed() as observer:
         code = script.run(name, arguments, module=bool(options.module))
+        if os.getpid() != process:
+            _end_fork(code)
     explanation = observer.explanation()
     text = json.dumps(explanation.to_dict(), indent=2) if options.json else explanation.text(options.all)
+    for stream in (sys.stdout, sys.__stdout__):  # what the program printed comes first
+        if stream is not None and not stream.closed:
+            stream.flush()
     print(text, file=output, flush=True)
     return code
 
 
-def _output(options: argparse.Namespace) -> TextIO | None:
-    """What the command writes to: a file, or stdout.
+def _end_fork(code: int) -> NoReturn:
+    """End a child that the program has forked: the explanation and the cache are its parent's."""
+    atexit._run_exitfuncs()
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        stream.flush()
+    os._exit(code)
+
+
+def _output(options: argparse.Namespace) -> TextIO:
+    """What the command writes to: a file, or this process's stdout, wherever the program leaves its own.
 
     With ``--json`` stdout is for this command alone: whatever else is written there goes to stderr from now on, also
     what C code and other processes write, and what is written when the process ends.
     """
     if options.output:
         return open(options.output, "w", encoding="utf-8")  # the program may change the folder
-    if not options.json:
-        return None
+    if sys.stdout is None:  # closed
+        return open(os.devnull, "w")
     sys.stdout.flush()
-    alone = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)
-    return alone
+    try:
+        alone = os.dup(sys.stdout.fileno())
+    except OSError:  # no file
+        return sys.stdout
+    if options.json:
+        os.dup2(2, 1)
+    # A name or a line of the program may have letters that the terminal has not.
+    return os.fdopen(alone, "w", encoding=sys.stdout.encoding, errors="backslashreplace")

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import builtins
+import importlib.machinery
+import importlib.util
 import os
-import runpy
+import pkgutil
 import sys
+import threading
 from collections.abc import Sequence
-from types import TracebackType
+from importlib.machinery import ModuleSpec, SourceFileLoader, SourcelessFileLoader
+from types import CodeType, ModuleType, TracebackType
 from typing import Any
 
 from compat_shim.commands.exit_codes import DONE, FOUND_WRONG, INTERRUPTED
@@ -15,15 +20,30 @@ from compat_shim.commands.failures import Failure
 # The files that stand above the program's own in a traceback.
 _ABOVE = (
     __file__,
-    runpy.__file__,
-    "<frozen runpy>",
+    importlib.util.__file__,
+    "<frozen importlib.util>",
     "<frozen importlib._bootstrap>",
     "<frozen importlib._bootstrap_external>",
+    "<frozen zipimport>",
 )
 
 
+def check(name: str) -> None:
+    """Refuse what cannot be a program before anything slow is imported.
+
+    Raises:
+        Failure: there is no such file or folder.
+    """
+    if name == "-":
+        raise Failure("-: a program is not read from there; give /dev/stdin")
+    if not os.path.exists(name):
+        raise Failure(_why(name, FileNotFoundError(2, os.strerror(2)), False))
+
+
 def run(name: str, arguments: Sequence[str], module: bool) -> int:
-    """Run a program to its end. What it raises is shown as Python shows it.
+    """Run a program to its end, and that of its threads. What it raises is shown as Python shows it.
+
+    It is this process's ``__main__`` from then on: what runs at the end of the process finds it there.
 
     Args:
         name: a Python file, a folder or archive with a ``__main__.py``, or a module.
@@ -36,22 +56,98 @@ def run(name: str, arguments: Sequence[str], module: bool) -> int:
     Raises:
         Failure: there is no such program, or it cannot be read.
     """
-    sys.argv = [name, *arguments]
-    sys.path.insert(0, os.getcwd() if module else os.path.dirname(os.path.abspath(name)))
+    sys.argv = ["-m" if module else name, *arguments]
+    started = False
     try:
-        if module:
-            runpy.run_module(name, run_name="__main__", alter_sys=True)
-        else:
-            runpy.run_path(name, run_name="__main__")
+        spec, file, code = _of_module(name) if module else _of_path(name)
+        main = _main(spec, file)
+        started = True
+        exec(code, vars(main))
     except SystemExit as ending:
-        return _exit_code(ending.code)
-    except (Exception, KeyboardInterrupt) as error:
-        own = _own(error.__traceback__)
-        if own is None and isinstance(error, (OSError, ImportError)):
+        return _ended(_exit_code(ending.code))
+    except BaseException as error:
+        if not started and isinstance(error, (OSError, ImportError)) and _own(error.__traceback__) is None:
             raise Failure(_why(name, error, module)) from error
+        own = _own(error.__traceback__)
         sys.excepthook(type(error), error.with_traceback(own), own)
-        return INTERRUPTED if isinstance(error, KeyboardInterrupt) else FOUND_WRONG
-    return DONE
+        return _ended(INTERRUPTED if isinstance(error, KeyboardInterrupt) else FOUND_WRONG)
+    return _ended(DONE)
+
+
+def _main(spec: ModuleSpec | None, file: str) -> ModuleType:
+    main = ModuleType("__main__")
+    attributes = {
+        "__annotations__": {},
+        "__builtins__": builtins,
+        "__file__": file,
+        "__loader__": SourceFileLoader("__main__", file) if spec is None else spec.loader,
+        "__package__": None if spec is None else spec.parent,
+        "__spec__": spec,
+    }
+    vars(main).update(attributes)
+    sys.modules["__main__"] = main
+    return main
+
+
+def _of_path(name: str) -> tuple[ModuleSpec | None, str, CodeType]:
+    """What ``python NAME`` runs: its spec, if it has one, its file and its code."""
+    path = os.path.abspath(name)
+    if pkgutil.get_importer(path) is not None:  # a folder or an archive
+        sys.path.insert(0, path)
+        spec = importlib.machinery.PathFinder.find_spec("__main__", [path])
+        if spec is None:
+            raise ImportError(f"can't find '__main__' module in {name!r}")
+        return spec, str(spec.origin), _code(spec)
+    sys.path.insert(0, os.path.dirname(os.path.realpath(path)))
+    if path.endswith(".pyc"):
+        compiled = SourcelessFileLoader("__main__", path).get_code("__main__")
+        assert compiled is not None
+        return None, path, compiled
+    loader = SourceFileLoader("__main__", path)
+    return None, path, loader.source_to_code(loader.get_data(path), path)
+
+
+def _of_module(name: str) -> tuple[ModuleSpec, str, CodeType]:
+    """What ``python -m NAME`` runs."""
+    sys.path.insert(0, os.getcwd())
+    spec = _find(name)
+    if spec.submodule_search_locations is not None:
+        spec = _find(f"{name}.__main__", f"; {name!r} is a package and cannot be directly executed")
+    sys.argv[0] = str(spec.origin)
+    return spec, str(spec.origin), _code(spec)
+
+
+def _find(name: str, why: str = "") -> ModuleSpec:
+    try:
+        spec = importlib.util.find_spec(name)
+    except ValueError as error:  # a relative name, or a module without a spec
+        raise ImportError(f"{error}") from error
+    if spec is None:
+        raise ImportError(f"No module named {name}{why}")
+    return spec
+
+
+def _code(spec: ModuleSpec) -> CodeType:
+    code: CodeType | None = getattr(spec.loader, "get_code", lambda name: None)(spec.name)
+    if code is None:
+        raise ImportError(f"No code object available for {spec.name}")
+    return code
+
+
+def _ended(code: int) -> int:
+    """Wait for the program's threads, as Python does before it calls what ``atexit`` knows."""
+    while True:
+        # Those of a pool wait for that moment themselves.
+        pools = getattr(sys.modules.get("concurrent.futures.thread"), "_threads_queues", {})
+        rest = [one for one in threading.enumerate() if not (one.daemon or one in pools)]
+        others = [one for one in rest if one not in (threading.current_thread(), threading.main_thread())]
+        if not others:
+            return code
+        try:
+            for thread in others:
+                thread.join()
+        except KeyboardInterrupt:
+            return INTERRUPTED
 
 
 def _exit_code(code: Any) -> int:

@@ -58,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
         no_torch = failure
     except ShimError as error:  # COMPAT_SHIM=strict
         failures.say("status", str(error))
-    status = make_status(owner)
+    status = make_status(owner, problems=[] if no_torch is None else [str(no_torch)])
     if options.json:
         print(json.dumps(status.to_dict(), indent=2))
     else:

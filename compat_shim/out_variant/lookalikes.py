@@ -80,6 +80,8 @@ def not_taken() -> Iterator[tuple[str, Candidate]]:
     """
     taken = {pair.out.name() for pair in pairing.all_pairs()}
     for base in pairing.tagged_ops():
+        if names.split(base)[0] in marks.TORCH_NAMESPACES:
+            continue  # some of them are asynchronous, and torch lowers the others itself
         every = names.schemas_of(base)
         functional = [schema for schema in every if schemas.is_functional(schema)]
         for schema in every:

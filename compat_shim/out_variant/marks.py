@@ -12,6 +12,51 @@ from compat_shim.out_variant import names
 from compat_shim.out_variant import schema as schemas
 from compat_shim.out_variant.tag import out_tags
 
+# Those that torch itself defines, on some release from 2.6 to 2.15. ``quantized_decomposed`` is not among
+# them: executorch defines out variants in it. Ops of ``_c10d_functional`` are asynchronous.
+TORCH_NAMESPACES = frozenset(
+    {
+        "_c10d_functional",
+        "_c10d_functional_autograd",
+        "_dtensor",
+        "_inductor_test",
+        "_native",
+        "_native_aot",
+        "_quantized",
+        "_test",
+        "aten",
+        "c10d",
+        "c10d_functional",
+        "coor",
+        "debug_mode_ops",
+        "debugprims",
+        "export",
+        "flex_gemm",
+        "flex_lib",
+        "fsdp",
+        "inductor",
+        "inductor_prims",
+        "mempool",
+        "mkl",
+        "mkldnn",
+        "mkldnn_prepacked",
+        "onednn",
+        "onnx",
+        "onnx_symbolic",
+        "prepacked",
+        "prim",
+        "prims",
+        "profiler",
+        "quantization",
+        "quantized",
+        "rngprims",
+        "sparse",
+        "static_runtime",
+        "streams",
+        "symm_mem",
+    }
+)
+
 # Names, not overloads: an op may be marked before its library is loaded.
 _tagged: set[str] = process.shared("tagged", set)
 _called_directly: set[str] = process.shared("called directly", set)

@@ -9,53 +9,9 @@ from typing import Any
 
 import torch
 
-from compat_shim.out_variant import copies, kernels, lookalikes, names, pairing
+from compat_shim.out_variant import copies, kernels, lookalikes, marks, names, pairing
 from compat_shim.out_variant import schema as schemas
 
-# Those that torch itself defines, on some release from 2.6 to 2.15. ``quantized_decomposed`` is not among
-# them: executorch defines out variants in it. Ops of ``_c10d_functional`` are asynchronous.
-TORCH_NAMESPACES = frozenset(
-    {
-        "_c10d_functional",
-        "_c10d_functional_autograd",
-        "_dtensor",
-        "_inductor_test",
-        "_native",
-        "_native_aot",
-        "_quantized",
-        "_test",
-        "aten",
-        "c10d",
-        "c10d_functional",
-        "coor",
-        "debug_mode_ops",
-        "debugprims",
-        "export",
-        "flex_gemm",
-        "flex_lib",
-        "fsdp",
-        "inductor",
-        "inductor_prims",
-        "mempool",
-        "mkl",
-        "mkldnn",
-        "mkldnn_prepacked",
-        "onednn",
-        "onnx",
-        "onnx_symbolic",
-        "prepacked",
-        "prim",
-        "prims",
-        "profiler",
-        "quantization",
-        "quantized",
-        "rngprims",
-        "sparse",
-        "static_runtime",
-        "streams",
-        "symm_mem",
-    }
-)
 OWN = "{} holds torch's own ops, which are not paired by namespace; pair one of them by register_out_variant"
 
 
@@ -96,7 +52,7 @@ def survey(of: str) -> Survey:
         ValueError: the namespace is one of torch's own (``aten``, ``prims``, ``_c10d_functional``, ...).
     """
     namespace, base, overload = names.split(of)
-    if namespace in TORCH_NAMESPACES:
+    if namespace in marks.TORCH_NAMESPACES:
         raise ValueError(OWN.format(namespace))
     every = overloads_of(namespace)
     bases = sorted({names.op_of(name) for name in every})
@@ -223,7 +179,7 @@ def where(functional: str, out: str) -> tuple[Kernel, ...]:
 
 def namespaces() -> list[str]:
     """The namespaces of loaded ops, torch's own aside."""
-    return sorted({name.partition("::")[0] for name in torch._C._dispatch_get_all_op_names()} - TORCH_NAMESPACES)
+    return sorted({name.partition("::")[0] for name in torch._C._dispatch_get_all_op_names()} - marks.TORCH_NAMESPACES)
 
 
 def near(namespace: str) -> list[str]:

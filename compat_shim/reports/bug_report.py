@@ -37,8 +37,13 @@ def _lines(status: Status) -> Iterator[str]:
     yield from (f"tagged, in no pair: {loose.candidate}" for loose in status.candidates)
     yield from (f"fit, in no pair: {len(found.pairs)} of {found.namespace}" for found in status.unpaired)
     yield from (f"patched: {other.target} by {other.module}" for other in status.foreign)
-    telling = {name: value for name, value in sorted(os.environ.items()) if name.startswith(_TELLING)}
+    telling = {name: value for name, value in sorted(os.environ.items()) if _tells(name, value)}
     yield from (f"{name}={value}" for name, value in {**status.environment, **telling}.items())
+
+
+def _tells(name: str, value: str) -> bool:
+    # Torch sets the folder of its cache itself, with the user's name in it.
+    return name.startswith(_TELLING) and not re.search(r"[/\\]torchinductor_[^/\\]*$", value)
 
 
 def without_home(text: str) -> str:

@@ -7,6 +7,7 @@ from types import CodeType, FunctionType, MethodType
 from typing import Any
 
 import torch
+from torch._dynamo import external_utils
 from torch._dynamo.eval_frame import _debug_get_cache_entry_list
 
 from compat_shim import screen
@@ -51,4 +52,6 @@ def _code_of(fn: Callable[..., Any]) -> CodeType | None:
         fn = fn.forward
     if isinstance(fn, MethodType):
         fn = fn.__func__
-    return fn.__code__ if isinstance(fn, FunctionType) else None
+    if not isinstance(fn, FunctionType) or fn.__code__.co_filename == external_utils.__file__:
+        return None  # other objects that are called all share the code of Dynamo's wrapper: it tells nothing of one
+    return fn.__code__

@@ -34,7 +34,7 @@ def explain(fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Explanation
     Raises:
         Exception: whatever compiling or running ``fn`` raises.
     """
-    fn = getattr(fn, "_torchdynamo_orig_callable", getattr(fn, "_orig_mod", fn))
+    fn = _uncompiled(fn)
     compiled = Compiled(fn)
 
     # A new object each time: Dynamo keeps what it compiled by the identity of the backend.
@@ -45,6 +45,14 @@ def explain(fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Explanation
         torch.compile(_with_own_code(fn), backend=backend)(*args, **kwargs)
     explanation = observer.explanation()
     return dataclasses.replace(explanation, compiled_before=compiled.older_than(explanation.calls))
+
+
+def _uncompiled(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """Of what is compiled, what was compiled."""
+    if isinstance(fn, MethodType):  # its function may be what is compiled
+        return MethodType(_uncompiled(fn.__func__), fn.__self__)
+    found: Callable[..., Any] = getattr(fn, "_torchdynamo_orig_callable", getattr(fn, "_orig_mod", fn))
+    return found
 
 
 def _with_own_code(fn: Callable[..., Any]) -> Callable[..., Any]:

@@ -116,6 +116,8 @@ class Explanation:
             lines.append(f"the lowering is not applied: {self.why_inactive}")
         if not self.graphs:
             lines.append("Inductor compiled no graph")
+        if not self.active and not self.calls:
+            return [*lines, f"compiled graphs: {self.graphs}; calls of custom ops were not looked at"]
         into = f" ({buffers} buffers, {grouped.size(lowered)}, {reused} reused)" if lowered else ""
         lines.append(
             f"compiled graphs: {self.graphs}; calls of custom ops: {len(self.calls)}; lowered: {len(lowered)}{into}"

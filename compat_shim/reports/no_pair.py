@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch._ops import OpOverload
 
-from compat_shim.out_variant import lookalikes, survey, waiting
+from compat_shim.out_variant import lookalikes, marks, survey, waiting
 from compat_shim.out_variant import schema as schemas
 from compat_shim.out_variant.direct import out_op
 from compat_shim.out_variant.lookalikes import Candidate
@@ -51,7 +51,7 @@ def _remedy(name: str, candidate: Candidate) -> str:
 def _of_fitting(name: str, fitting: list[Candidate]) -> tuple[str, str]:
     """Of the overloads that fit by their schemas, the one that ``--pair`` takes, or the first."""
     namespace = name.partition("::")[0]
-    own = namespace in survey.TORCH_NAMESPACES  # some of them are asynchronous
+    own = namespace in marks.TORCH_NAMESPACES  # some of them are asynchronous
     by_name = () if own else survey.survey(name).pairs
     chosen = next((candidate for candidate in fitting if (name, candidate.op) in by_name), fitting[0])
     *reasons, remedy = chosen.reasons
@@ -59,7 +59,7 @@ def _of_fitting(name: str, fitting: list[Candidate]) -> tuple[str, str]:
     if own:
         remedy = "nothing: it is an op of torch's own"
     elif (name, chosen.op) in by_name:
-        remedy += f"; so does run --pair {name}, and run --pair {namespace} for the whole namespace"
+        remedy += f"; so does `python -m compat_shim run --pair {name} -- COMMAND`, or {namespace} in place of {name}"
     return f"{chosen.op} fits, but {whys}", remedy
 
 

@@ -17,7 +17,7 @@ from torch._inductor.graph import GraphLowering
 from compat_shim.calls import long_way
 from compat_shim.out_variant import marks, waiting
 from compat_shim.out_variant.lowering import announce, generated_code, overlap, releases
-from compat_shim.reports import advice, explanation, no_pair
+from compat_shim.reports import advice, explanation, no_pair, status_screen
 from compat_shim.reports.status import status
 
 
@@ -55,9 +55,8 @@ class Observer:
 
     def explanation(self) -> explanation.Explanation:
         """What was seen until now."""
-        lowering = {feature.id: feature for feature in status().features}["lowering"]
-        why = "" if lowering.good else f"{lowering.verdict}: {lowering.found}"
-        return explanation.Explanation(lowering.good, why, self.graphs, tuple(self.calls), tuple(waiting.waiting()))
+        why = status_screen.why_not_lowered(status())
+        return explanation.Explanation(not why, why, self.graphs, tuple(self.calls), tuple(waiting.waiting()))
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import platform
 import sys
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from compat_shim import activation, env, process
@@ -159,8 +160,12 @@ def status() -> Status:
     return make_status(process.owner())
 
 
-def make_status(shim: Shim) -> Status:
-    """The status of ``shim``, which is the process's own."""
+def make_status(shim: Shim, problems: Iterable[str] = ()) -> Status:
+    """The status of ``shim``, which is the process's own.
+
+    Args:
+        problems: what was met on the way here, such as a torch that cannot be imported.
+    """
     plans: dict[str, Plan] = shim.engine.plans if shim.engine is not None else {}
     release = installed()
     # Pairs are told by the tags, which torch has once the first feature is there.
@@ -180,7 +185,7 @@ def make_status(shim: Shim) -> Status:
         release=next((plan.release for plan in plans.values() if plan.release), None),
         python=platform.python_version(),
         python_path=sys.executable,
-        problems=(*shim.settings.problems, *facts.problems(shim)),
+        problems=(*problems, *shim.settings.problems, *facts.problems(shim)),
         features=tuple(_feature(feature, plans.get(feature.id), shim.active) for feature in FEATURES),
         cache_salt=facts.cache_salt(),
         pairs=pairs,

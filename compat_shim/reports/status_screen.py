@@ -20,11 +20,11 @@ _FEW = 6
 
 _NEXT = {
     Verdict.UNKNOWN_RELEASE: "use one of these, or a newer compat_shim",
-    Verdict.DRIFTED: "install torch anew, or report it with `status --paste`",
+    Verdict.DRIFTED: "install torch anew, or report it with `python -m compat_shim status --paste`",
     Verdict.FOREIGN_PATCH: "import compat_shim before that module",
     Verdict.REPLACED: "if it calls ours, it can say so by functools.wraps",
     Verdict.UNVERIFIABLE: "install torch with its .py files",
-    Verdict.FAILED: "report it with `status --paste`",
+    Verdict.FAILED: "report it with `python -m compat_shim status --paste`",
 }
 
 
@@ -44,7 +44,11 @@ def screen(status: Status) -> str:
         Block("limited", list(_limited(status)), "pairs that are not lowered on some device"),
         Block("waiting", waiting, f"{len(waiting)} pairs, registered by name, of which an op is missing"),
         Block("tagged", list(_tagged(status)), "overloads in no pair; -v says what pairs each"),
-        Block("unpaired", unpaired, f"ops of {len(unpaired)} namespaces; `run --pair NAMESPACE` pairs what fits"),
+        Block(
+            "unpaired",
+            unpaired,
+            f"ops of {len(unpaired)} namespaces; python -m compat_shim run --pair NAMESPACE -- COMMAND",
+        ),
         Block("patched", list(_foreign(status)), f"{len(status.foreign)} of torch's functions, by others"),
     ]
     return "\n".join(fit(_head(status), blocks, END))
@@ -56,11 +60,28 @@ def _head(status: Status) -> str:
         torch += f" (taken for {status.release})"
     about = f"compat_shim {status.version}, {torch}: {status.state}"
     if not status.active:
-        off = status.environment.get(env.MODE, "").strip().lower() == "off"
-        start = f"; {env.MODE}=off" if off else "; compat_shim.activate() starts it" if status.state == "off" else ""
-        return f"{about}, torch is as shipped{start}"
+        return f"{about}, torch is as shipped{_start(status) if status.state == 'off' or _is_off(status) else ''}"
     there, every = sum(feature.good for feature in status.features), len(status.features)
     return f"{about} ({status.route}), {'all' if there == every else f'{there} of'} {every} features in place"
+
+
+def _is_off(status: Status) -> bool:
+    return status.environment.get(env.MODE, "").strip().lower() == "off"
+
+
+def _start(status: Status) -> str:
+    return f"; {env.MODE}=off" if _is_off(status) else "; compat_shim.activate() starts it"
+
+
+def why_not_lowered(status: Status) -> str:
+    """Why calls are not lowered in this process, and what to do; empty if they are."""
+    lowering = next(feature for feature in status.features if feature.id == "lowering")
+    if lowering.good:
+        return ""
+    if not status.active:
+        return f"the shim is not active{_start(status)}"
+    rows = [*_features(status), *_pending(status)]
+    return next((row for row in rows if lowering.id in row.partition(":")[0].split(", ")), rows[0])
 
 
 def _features(status: Status) -> Iterator[str]:
@@ -93,7 +114,7 @@ def _pending(status: Status) -> Iterator[str]:
 def pair_rows(status: Status) -> Iterator[str]:
     """The pairs: each, or where they are many how many of each namespace."""
     if not status.pairs and status.active:
-        yield "none in this process; `status --import MODULE` looks at the ops of a module"
+        yield "none in this process; of a module's ops: python -m compat_shim status --import MODULE"
     elif len(status.pairs) <= _FEW:
         yield from (f"{pair.functional} => {pair.out} ({pair.source})" for pair in status.pairs)
     else:
@@ -121,14 +142,15 @@ def _tagged(status: Status) -> Iterator[str]:
         return
     spaces = collections.Counter(_namespace(found.candidate) for found in loose)
     for space, count in spaces.most_common():
-        yield f"{space}: {count} overloads are in no pair; -v says of each why, and what pairs it"
+        yield f"{space}: {count} in no pair; `python -m compat_shim status -v` says of each why, and what pairs it"
 
 
 def _unpaired(found: UnpairedStatus) -> str:
     space, fit, refused = found.namespace, len(found.pairs), len(found.refused)
     if not fit:
         why = f"python -m compat_shim pairs {space} --import MODULE"
-        return f"{space}: {refused} look like out variants and are refused; to see why:\n{why}"
+        many = "1 looks like an out variant and is" if refused == 1 else f"{refused} look like out variants and are"
+        return f"{space}: {many} refused; to see why:\n{why}"
     return (
         f"{space}: {fit} fit by schema and name{f', {refused} refused' if refused else ''}; to pair them:\n"
         f"python -m compat_shim run {found.flag} -- COMMAND\n"

@@ -54,6 +54,9 @@ def _described(op: Any) -> str:
 
 def _problem(name: str, op: Any, explanation: Explanation) -> str:
     calls = [call for call in explanation.calls if call.op == name or _is_of(call, op, name)]
+    inactive = "" if explanation.active else f" (the lowering is not applied: {explanation.why_inactive})"
+    if not calls and inactive:
+        return f"calls of {name} were not looked at{inactive}"
     if not calls:
         others = ", ".join(sorted({call.op for call in explanation.calls})) or "no custom op"
         return f"{name} is not called in a compiled graph; called there: {others}"
@@ -61,7 +64,6 @@ def _problem(name: str, op: Any, explanation: Explanation) -> str:
     if not declined:
         return ""
     whys = "; ".join(dict.fromkeys(f"{call.reason}: {call.change}" for call in declined))
-    inactive = "" if explanation.active else f" (the lowering is not applied: {explanation.why_inactive})"
     return f"{len(declined)} of {len(calls)} calls of {name} are not lowered{inactive}: {whys}"
 
 

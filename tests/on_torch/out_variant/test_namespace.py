@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import compat_shim
-from compat_shim.out_variant import pairing, survey
+from compat_shim.out_variant import marks, pairing
 from compat_shim.out_variant.namespace import NamespaceReport
 from support.libraries import ops
 
@@ -89,7 +89,17 @@ def test_every_namespace_that_torch_defines_is_refused(run_python: Any) -> None:
         "print(json.dumps(sorted({name.split('::')[0] for name in torch._C._dispatch_get_all_op_names()})))"
     )
     own = set(run_python(code, env={"COMPAT_SHIM": "off"}).json)
-    assert own - survey.TORCH_NAMESPACES <= {"quantized_decomposed"}
+    assert own - marks.TORCH_NAMESPACES <= {"quantized_decomposed"}
+
+
+def test_no_op_of_torch_s_own_is_said_to_lack_a_pair(run_python: Any) -> None:
+    """Torch 2.15 tags collectives, which are asynchronous."""
+    code = (
+        "import json, compat_shim, torch, torch._inductor.lowering, torch.distributed._functional_collectives;"
+        "from compat_shim.out_variant import lookalikes;"
+        "print(json.dumps([loose.op for _, loose in lookalikes.not_taken()]))"
+    )
+    assert run_python(code).json == []
 
 
 def test_a_namespace_without_ops_says_so() -> None:

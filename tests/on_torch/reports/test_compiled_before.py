@@ -123,3 +123,15 @@ def test_what_another_backend_compiled_is_not_told_where_torch_knows_the_backend
 
 def test_what_is_no_function_method_or_module_is_not_looked_at() -> None:
     assert Compiled(torch.relu).older_than([lowered("ns::f")]) == ""
+
+
+def test_of_an_object_that_is_called_nothing_is_said() -> None:
+    """Dynamo keeps what it compiles of all of them with one code object."""
+
+    class Called:
+        def __call__(self, x: torch.Tensor) -> torch.Tensor:
+            return x + 1
+
+    one = torch.compile(Called())
+    one(torch.ones(3))
+    assert Compiled(one._torchdynamo_orig_callable)._compiled == []

@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from torch._dynamo.utils import counters
 
+import compat_shim
+from compat_shim.activation import BOOTSTRAP
 from compat_shim.commands.main import main
 from compat_shim.out_variant import lookalikes
 from compat_shim.reports.advice import ADVICE
@@ -113,6 +116,7 @@ def test_status_shows_the_pairs_and_the_tagged_overloads_that_are_in_none(output
 
 ONE_OP = """
 import contextlib, io, json, sys
+from compat_shim.activation import BOOTSTRAP
 from compat_shim.commands.main import main
 said = {}
 for op in sys.argv[2:]:
@@ -216,6 +220,53 @@ def test_a_function_is_compiled_with_code_of_its_own() -> None:
     assert method.__code__ is not scaled.method.__code__
     assert function.__code__ is not closed.__code__
     assert called.__code__ is not _with_own_code(scaled).__code__
+
+
+def test_a_method_that_is_compiled_where_it_is_defined_is_explained() -> None:
+    class Doubled:
+        @torch.compile
+        def method(self, x: torch.Tensor) -> torch.Tensor:
+            return x * 2
+
+    assert compat_shim.explain(Doubled().method, torch.ones(3)).graphs == 1
+
+
+PROGRAM = """
+import ctypes, os, sys, threading, time
+import torch
+print(os.environ["PYTHONPATH"].split(os.pathsep)[0], flush=True)
+library = torch.library.Library("ended", "FRAGMENT")
+library.define("twice(Tensor x) -> Tensor")
+library.impl("twice", lambda x: x * 2, "CompositeExplicitAutograd")
+torch.library.register_fake("ended::twice", torch.empty_like, lib=library)
+def late():
+    time.sleep(0.5)
+    torch.compile(lambda x: torch.ops.ended.twice(x))(torch.ones(3))  # naïve
+if os.fork() == 0:
+    print("forked", flush=True)
+    sys.exit(5)
+os.wait()
+threading.Thread(target=late).start()
+sys.stdout = open(os.devnull, "w")
+"""
+
+
+def test_the_text_comes_once_all_is_done_and_where_the_command_was_told(
+    run_command: Callable[..., Any], tmp_path: Path
+) -> None:
+    """After the program's threads, not by a child that it forks, and not where it has moved its stdout to."""
+    program, cache = tmp_path / "program.py", tmp_path / "cache"
+    program.write_text(PROGRAM, encoding="utf-8")
+    env = {"PYTHONIOENCODING": "ascii", "TMPDIR": str(cache)}
+    cache.mkdir()
+    said = run_command(*COMMAND, "--all", str(program), env=env).stdout.splitlines()
+    assert said[:3] == [BOOTSTRAP, "forked", "compiled graphs: 1; calls of custom ops: 1; lowered: 0"]
+    assert any("na\\xefve" in line for line in said), said
+    off = run_command(*COMMAND, str(program), env={**env, "COMPAT_SHIM": "off"}).stdout.splitlines()
+    assert off[2:] == [
+        "the lowering is not applied: the shim is not active; COMPAT_SHIM=off",
+        "compiled graphs: 1; calls of custom ops were not looked at",
+    ]
 
 
 def test_torch_s_counters_are_put_back_also_those_that_somebody_holds() -> None:

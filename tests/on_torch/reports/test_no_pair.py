@@ -37,7 +37,7 @@ def test_what_fits_is_named_and_the_line_and_the_flag_pair_it(schema: str, twin:
     decline, reason, change = no_pair.why(op)
     assert (decline, reason) == ("UNPAIRED", f"{ns}::{twin} fits, but {but}")
     found = re.fullmatch(
-        r"(.*) pairs them; so does run --pair (\S+), and run --pair (\S+) for the whole namespace", change
+        r"(.*) pairs them; so does `python -m compat_shim run --pair (\S+) -- COMMAND`, or (\S+) in place of \2", change
     )
     assert found is not None
     assert found[3] == ns

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,7 @@ from support.workbench import python
 NEED_TORCH = {
     "status": ("status",),
     "explain": ("explain", "--op", "ns::op"),
-    "explain SCRIPT": ("explain", "script.py"),
+    "explain SCRIPT": ("explain", __file__),
     "pairs": ("pairs", "ns"),
     "demo": ("demo",),
 }
@@ -59,8 +60,23 @@ def test_a_torch_that_cannot_be_loaded_is_one_line_with_its_error(name: str, tmp
 def test_status_without_torch_is_told_all_the_same(tmp_path: Path) -> None:
     tmp_path.joinpath("torch.py").write_text("raise ImportError('not today')")
     done = shim("status", torch=tmp_path)
-    assert "compat_shim" in done.stdout
+    assert ": wrong (" in done.stdout.splitlines()[0]
+    assert "problems   torch cannot be imported: ImportError: not today" in done.stdout
     assert "ImportError: not today" in the_line(done)
+    asked = json.loads(shim("status", "--json", torch=tmp_path).stdout)
+    assert (asked["good"], asked["state"]) == (False, "wrong")
+
+
+def test_a_file_to_import_has_no_arguments_and_what_it_defines_stays(torch: Path, tmp_path: Path) -> None:
+    """A library goes with the last reference to it."""
+    program = tmp_path / "defines.py"
+    program.write_text(
+        "import sys, weakref\nprint(sys.argv)\nclass Library: pass\nlibrary = Library()\n"
+        "weakref.finalize(library, print, 'gone').atexit = False\n"
+    )
+    done = shim("status", "--import", str(program), torch=torch)
+    assert done.stdout.splitlines()[0] == str([str(program)])
+    assert "gone" not in done.stdout
 
 
 @pytest.mark.parametrize("name", IMPORT)

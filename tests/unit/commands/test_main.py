@@ -25,7 +25,7 @@ def test_status_is_0_when_every_feature_is_applied_or_native(tmp_path: Path) -> 
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [
         f"compat_shim {VERSION}, torch 2.10.0+cpu: active (import compat_shim), all 3 features in place",
-        "pairs      none in this process; `status --import MODULE` looks at the ops of a module",
+        "pairs      none in this process; of a module's ops: python -m compat_shim status --import MODULE",
         "all of it: python -m compat_shim status -v, or print(compat_shim.status().details())",
     ]
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from compat_shim.commands import script
+from compat_shim.commands.failures import Failure
 from support.workbench import python
 
 RUN = """
@@ -52,6 +54,15 @@ ENDINGS = {
     "by a missing file of its own": "open('no_such_file')",
     "by a missing module of its own": "import no_such_module",
     "before it began": "x = (",
+    "by an error of no class of Exception": "class Own(BaseException): pass\nraise Own('mine')",
+    "after its threads": "import threading, time\n"
+    "threading.Thread(target=lambda: (time.sleep(0.2), print('late'))).start()",
+    "after a pool's": "import concurrent.futures, time\npool = concurrent.futures.ThreadPoolExecutor()\n"
+    "pool.submit(lambda: (time.sleep(0.2), print('late')))",
+    "in a folder of its own choice": "import os\nos.chdir('/')\nprint(__file__, open(__file__).readline())",
+    "with what it defined in atexit": "import atexit, pickle\nclass C: pass\n"
+    "atexit.register(lambda: print(pickle.dumps(C())))",
+    "with what Python gives it": "print(__name__, __package__, __spec__, __builtins__, type(__loader__))",
 }
 
 
@@ -61,6 +72,14 @@ def test_it_prints_and_ends_as_under_python_and_its_traceback_is_its_own(ending:
     words = (str(folder / "program.py"), "--json", "-m", "x")
     ours, pythons = run(folder, *words), by_python(folder, *words)
     assert (ours.returncode, ours.stdout, ours.stderr) == (pythons.returncode, pythons.stdout, pythons.stderr)
+
+
+def test_what_stands_for_stdin_is_told(folder: Path) -> None:
+    with pytest.raises(Failure, match=r"^-: a program is not read from there; give /dev/stdin$"):
+        script.check("-")
+    with pytest.raises(Failure, match=r"^no_such.py: No such file or directory; give the path"):
+        script.check("no_such.py")
+    script.check(str(folder))
 
 
 def test_a_module_runs_as_by_python_m(folder: Path) -> None:
@@ -87,7 +106,7 @@ def test_an_error_while_a_module_s_package_is_imported_keeps_its_traceback(folde
         (("empty",), "can't find '__main__' module in 'empty'; give the path of a Python file, or a module by -m"),
         (("-m", "no_such"), "No module named no_such; give a module that `python -m` can run"),
         (("-m", "json"), "'json' is a package and cannot be directly executed; give a module that `python -m` can run"),
-        (("-m", "no_such.module"), "(ModuleNotFoundError: No module named 'no_such'); give a module that"),
+        (("-m", "no_such.module"), "No module named 'no_such'; give a module that"),
     ],
 )
 def test_a_program_that_is_not_there_is_one_line_that_says_what_to_do(
