@@ -11,6 +11,8 @@ from compat_shim.patching.errors import KernelContractError, ShimError
 
 TYPE_CHECKING = False  # typing is slow to import at start-up; checkers know this name
 if TYPE_CHECKING:
+    from compat_shim import out_variant as out_variant
+    from compat_shim import testing as testing
     from compat_shim.extension import include_paths
     from compat_shim.out_variant.functional import functional_of
     from compat_shim.out_variant.marks import tag_out
@@ -54,18 +56,24 @@ _LATER = {
     "status": "reports.status",
     "tag_out": "out_variant.marks",
 }
+# Packages with public names of their own.
+_ROOMS = ("out_variant", "testing")
 
 
-def __getattr__(name: str) -> object:
-    if name in _LATER:
+if not TYPE_CHECKING:  # checkers would believe it of every name
+
+    def __getattr__(name: str) -> object:
         from importlib import import_module  # not there yet in each interpreter that starts
 
-        return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        if name in _LATER:
+            return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
+        if name in _ROOMS:
+            return import_module(f"{__name__}.{name}")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> "list[str]":
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *_ROOMS} - {"TYPE_CHECKING"})
 
 
 if not _activation.is_command():  # a command does it itself, and says what is wrong in one line

@@ -31,6 +31,8 @@ def load(options: argparse.Namespace) -> None:
     """
     import_torch()
     for name in options.imports:
+        if not name.strip("."):
+            raise Failure(f"--import {name!r}: give a module that this Python can import, or the path of a .py file")
         try:
             user_code.load(name)
         except ShimError:

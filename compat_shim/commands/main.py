@@ -7,6 +7,7 @@ A command imports what it needs when it runs: ``run`` and ``enable`` start where
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -39,6 +40,8 @@ def _main(arguments: Sequence[str] | None) -> int:
 
     def carry_out() -> int:
         if arguments is None:
+            if options.command != "explain" and isinstance(sys.stdout, io.TextIOWrapper):
+                sys.stdout.reconfigure(errors="backslashreplace")  # it may not have the letters of a path
             shim.activate_on_import()
         return int(options.run(options))
 

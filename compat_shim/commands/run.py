@@ -52,18 +52,7 @@ def run(options: argparse.Namespace) -> int:
         env.IMPORT: os.pathsep.join(map(_found_from_anywhere, options.imports)) or None,
     }
     settings = {name: value for name, value in given.items() if value is not None}
-    missing = [name for name in options.imports if user_code.is_file(name) and not os.path.isfile(name)]
-    if missing:
-        raise Failure(f"--import: there is no file {', '.join(missing)}")
-    if any(os.pathsep in _found_from_anywhere(name) for name in options.imports):
-        raise Failure(f"--import: a name or its folder has a {os.pathsep!r}, which separates several")
-    problems = env.read({**os.environ, **settings}).problems
-    nowhere = zipped()
-    if nowhere:
-        raise Failure(nowhere)
-    if problems and (settings.get(env.MODE) or os.environ.get(env.MODE)) == "strict":
-        # Strict in the command would only fail its first import of torch.
-        raise Failure("; ".join(problems))
+    _check(options, settings)
     environ = launch.environment(settings)
     warning = launch.not_active_there(words[0], environ)
     if warning is not None:
@@ -76,6 +65,29 @@ def run(options: argparse.Namespace) -> int:
         failures.say("run", f"{words[0]}: {error.strerror}{hint}")
         return NOT_FOUND if isinstance(error, (FileNotFoundError, NotADirectoryError)) else CANNOT_EXECUTE
     raise AssertionError("exec returned")
+
+
+def _check(options: argparse.Namespace, settings: dict[str, str]) -> None:
+    """Refuse what the command would stumble over, or would not heed.
+
+    Raises:
+        Failure: one of the options, or of the environment's variables in a strict command, is wrong.
+    """
+    missing = [name for name in options.imports if user_code.is_file(name) and not os.path.isfile(name)]
+    if missing:
+        raise Failure(f"--import: there is no file {', '.join(missing)}")
+    if any(os.pathsep in _found_from_anywhere(name) for name in options.imports):
+        raise Failure(f"--import: a name or its folder has a {os.pathsep!r}, which separates several")
+    wrong = env.read(settings).problems
+    if wrong:
+        raise Failure("; ".join(wrong))
+    problems = env.read({**os.environ, **settings}).problems
+    nowhere = zipped()
+    if nowhere:
+        raise Failure(nowhere)
+    if problems and (settings.get(env.MODE) or os.environ.get(env.MODE)) == "strict":
+        # Strict in the command would only fail its first import of torch.
+        raise Failure("; ".join(problems))
 
 
 def _found_from_anywhere(name: str) -> str:

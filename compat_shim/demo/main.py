@@ -14,7 +14,7 @@ from compat_shim.demo.contenders import Contender, compile_all
 from compat_shim.demo.layer_code import layer_lines
 from compat_shim.demo.progress import Progress
 
-WIDTH = 110
+WIDTH = 100
 
 
 def run(layers: int, rows: int, width: int, steps: int) -> int:

@@ -35,7 +35,9 @@ __all__ = [
 _LATER = {"check_kernels": "check"}  # of no use to torch's import, and slow
 
 
-def __getattr__(name: str) -> object:
-    if name in _LATER:
-        return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if not TYPE_CHECKING:  # checkers would believe it of every name
+
+    def __getattr__(name: str) -> object:
+        if name in _LATER:
+            return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

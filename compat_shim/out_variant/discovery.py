@@ -171,8 +171,10 @@ def _described(op: OpOverload, expected: OpOverload) -> str:
     pair = pairing.find_pair(op)
     if pair is not None:  # it is the first of them
         whys = schemas.default_mismatches(op._schema, pair.out._schema)
+        if whys:
+            whys.append("to_out_variant asks for equal defaults; compiled code calls it all the same")
         if pair.source != "tag":
-            whys.append("to_out_variant looks at tags, and lookup_manual_out_variant at this")
+            whys.append("to_out_variant looks at tags; lookup_manual_out_variant finds it, and compiled code calls it")
         found[0] = dataclasses.replace(found[0], reasons=(*whys, *found[0].reasons))
     return "\n".join([f"Here, for {op._schema}", *lookalikes.described(op.name(), found)])
 

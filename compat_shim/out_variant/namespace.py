@@ -88,8 +88,13 @@ def pair_namespace(namespace: str) -> NamespaceReport:
         What was paired and what was refused and why; ``print`` it.
 
     Raises:
-        ValueError: the namespace is one of torch's own (``aten``, ``prims``, ``_c10d_functional``, ...).
+        TypeError: ``namespace`` is no string.
+        ValueError: it is no name, or a namespace of torch's own (``aten``, ``prims``, ``_c10d_functional``, ...).
     """
+    if not isinstance(namespace, str):
+        raise TypeError(f"expected the name of a namespace, found {namespace!r}")
+    if not names.split(namespace)[0] or namespace.endswith("::"):
+        raise ValueError(f"{namespace!r} is not the name of a namespace, such as '_C'")
     found = survey(namespace)
     register(found)
     refused = survey(namespace).refused  # an op may be refused now because another one has its out variant

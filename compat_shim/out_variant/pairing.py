@@ -162,7 +162,8 @@ class Family:
         outs, functionals = self.decision.rivals(mine, others.index(out))
         fit = [others[place] for place in outs]
         fit += [names.of_schema(self.functionals[place]) for place in functionals]
-        return f"{', '.join(fit)} fit too, and the names do not say that these two belong together"
+        # Where all of these are in pairs that somebody made, nothing stands between the two any more.
+        return f"{', '.join(fit)} fit too, and the names do not say that these two belong together" if fit else ""
 
 
 def family_of(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 from typing import Any
 
-from compat_shim.out_variant import lookalikes, marks, names, pairing, waiting
+from compat_shim.out_variant import lookalikes, marks, names, pairing, survey, waiting
 from compat_shim.out_variant import schema as schemas
 from compat_shim.reports.explanation import SCHEMA_VERSION
 
@@ -65,7 +66,10 @@ def _find(name: str) -> Any:
     base, _, overload = rest.partition(".")
     every = names.schemas_of(f"{namespace}::{base}") if namespace and base else []
     if not every:
-        raise LookupError(f"there is no op {name} in this process; --import the module or script that defines it")
+        loaded = {names.split(one)[1] for one in survey.overloads_of(namespace)}
+        near = difflib.get_close_matches(base, sorted(loaded))
+        like = f"; loaded: {', '.join(f'{namespace}::{one}' for one in near)}" if near else ""
+        raise LookupError(f"there is no op {name} in this process{like}; --import the module or script that defines it")
     if overload:
         wanted = [names.name_of(f"{namespace}::{base}.{overload}")]
     else:

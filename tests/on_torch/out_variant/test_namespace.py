@@ -102,6 +102,14 @@ def test_no_op_of_torch_s_own_is_said_to_lack_a_pair(run_python: Any) -> None:
     assert run_python(code).json == []
 
 
+def test_what_is_no_name_is_an_error() -> None:
+    for name in ("", "ns::", "::op"):
+        with pytest.raises(ValueError, match="is not the name of a namespace"):
+            compat_shim.pair_namespace(name)
+    with pytest.raises(TypeError, match="expected the name of a namespace, found 3"):
+        compat_shim.pair_namespace(3)  # type: ignore[arg-type]
+
+
 def test_a_namespace_without_ops_says_so() -> None:
     assert "no loaded library defines an op" in str(compat_shim.pair_namespace("no_such_namespace"))
 

@@ -128,10 +128,10 @@ print(json.dumps(said))
 
 
 def test_one_op_is_explained_without_a_compile(run_python: Callable[..., Any]) -> None:
-    names = ("split", "torch.ops.explained.spread.default", "alone", "untagged", "split.out", "nothing")
+    names = ("split", "torch.ops.explained.spread.default", "alone", "untagged", "split.out", "nothing", "splitt")
     ops = [name if "." in name and name.startswith("torch") else f"explained::{name}" for name in names]
     done = run_python(ONE_OP, SCRIPT, *ops)
-    split, spread, alone, untagged, out, nothing = (done.json[op] for op in ops)
+    split, spread, alone, untagged, out, nothing, _ = (done.json[op] for op in ops)
     assert split == [
         0,
         "explained::split: explained::split(Tensor x) -> (Tensor, Tensor)\n"
@@ -150,6 +150,7 @@ def test_one_op_is_explained_without_a_compile(run_python: Callable[..., Any]) -
     assert "it carries neither torch.Tag.out nor torch.Tag.out_variant" in untagged[1]
     assert "it can have no out variant: it is not functional" in out[1]
     assert "there is no op explained::nothing in this process; --import" in done.stderr
+    assert "explained::splitt in this process; loaded: explained::split; --import" in done.stderr
 
 
 def test_every_decline_comes_with_what_to_change() -> None:

@@ -67,6 +67,20 @@ def test_status_without_torch_is_told_all_the_same(tmp_path: Path) -> None:
     assert (asked["good"], asked["state"]) == (False, "wrong")
 
 
+@pytest.mark.parametrize("word", ["", ".", ".."])
+def test_no_module_s_name_is_one_line(word: str, torch: Path) -> None:
+    line = the_line(shim("status", "--import", word, torch=torch))
+    assert line == (
+        f"compat-shim status: --import {word!r}: give a module that this Python can import, or the path of a .py file"
+    )
+
+
+def test_output_that_has_not_the_letters_of_a_path_is_no_error(tmp_path: Path, torch: Path) -> None:
+    quiet = {"PYTHONIOENCODING": "ascii", "TORCH_LOGS": "naïve"}
+    done = shim("status", "--paste", torch=torch, **quiet)
+    assert (done.stderr, "TORCH_LOGS=na\\xefve" in done.stdout) == ("", True)
+
+
 def test_a_file_to_import_has_no_arguments_and_what_it_defines_stays(torch: Path, tmp_path: Path) -> None:
     """A library goes with the last reference to it."""
     program = tmp_path / "defines.py"

@@ -91,6 +91,20 @@ def test_a_python_file_in_place_of_a_command_is_told_what_runs_it(tmp_path: Path
     assert (done.returncode, advice) == (126, f"`compat-shim run -- python {script}`")
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "says"),
+    [
+        ("--pair", "a b", "COMPAT_SHIM_PAIR"),
+        ("--pair", "a=b", "COMPAT_SHIM_PAIR"),
+        ("--features", "odd", "names 'odd'"),
+    ],
+)
+def test_an_option_with_a_value_that_would_be_ignored_is_an_error(option: str, value: str, says: str) -> None:
+    done = launch(option, value, "echo", "no")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert says in done.stderr
+
+
 def test_strict_refuses_a_setting_that_the_command_would_stumble_over() -> None:
     done = launch("--mode", "strict", "--features", "odd", "echo", "no")
     assert (done.returncode, done.stdout) == (2, "")
