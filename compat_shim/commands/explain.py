@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import atexit
+import contextlib
 import json
 import os
 import sys
+from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn, TextIO
 
 from compat_shim.activation import launch, zipped
@@ -20,6 +22,7 @@ def add_to(commands: Any) -> None:
     parser = commands.add_parser(
         "explain",
         help="why the calls of a custom op were lowered or not",
+        allow_abbrev=False,  # see split
         usage="%(prog)s [options] SCRIPT [ARGUMENT ...]\n       %(prog)s [options] -m MODULE [ARGUMENT ...]\n"
         "       %(prog)s [options] [--import NAME] --op NS::OP",
         description="Run SCRIPT, or MODULE as `python -m` does, with a throw-away Inductor cache, and print which calls"
@@ -28,8 +31,8 @@ def add_to(commands: Any) -> None:
         " has, and what each candidate lacks; exit code 0 if it has one, 1 if not, 2 if there is no such op.",
     )
     parser.add_argument("script", nargs="?", metavar="SCRIPT", help="a Python file, run as __main__")
-    parser.add_argument("arguments", nargs=argparse.REMAINDER, metavar="ARGUMENT", help="the program's arguments")
-    parser.add_argument("-m", nargs=argparse.REMAINDER, dest="module", metavar="MODULE", help="a module instead")
+    parser.add_argument("arguments", nargs="*", metavar="ARGUMENT", help="the program's arguments")
+    parser.add_argument("-m", nargs="?", dest="module", metavar="MODULE", help="a module instead")
     parser.add_argument("--op", metavar="NS::OP", help="a functional op, for example ns::op or ns::op.overload")
     import_option.add_to(parser)
     parser.add_argument("--all", action="store_true", help="each call by itself, with what was emitted for it")
@@ -42,20 +45,38 @@ def add_to(commands: Any) -> None:
     parser.set_defaults(run=run, parser=parser)
 
 
+def split(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The command's words up to the program's name, and the program's own, of which argparse would take some."""
+    place = 1
+    while place < len(words):
+        word = words[place]
+        if word == "-m":
+            place += 2
+        elif word.startswith("-m") or not word.startswith("-") or word == "-":
+            place += 1
+        else:
+            place += 2 if word in ("--op", "--import", "-o") else 1
+            continue
+        return [*words[:place]], [*words[place:]]
+    return [*words], []
+
+
 def run(options: argparse.Namespace) -> int:
     """Explain a program's calls or one op; returns the exit code.
 
     Raises:
         Failure: there is no such program, op or folder, or what ``--import`` names cannot be imported.
     """
-    if [options.op, options.script, options.module or None].count(None) != 2:
+    if [options.op, options.script, options.module].count(None) != 2:
         options.parser.error("one of SCRIPT, -m MODULE and --op")
+    if options.script is not None:
+        script.check(options.script)
+        if options.output and os.path.exists(options.output) and os.path.samefile(options.output, options.script):
+            raise Failure(f"-o {options.output}: it is the program; give another file")
     try:
         output = _output(options)
     except OSError as error:
         raise Failure(f"-o {options.output}: {error.strerror}") from error
-    if options.script is not None:
-        script.check(options.script)
     import_option.load(options)
     return _op(options, output) if options.op is not None else _program(options, output)
 
@@ -76,13 +97,9 @@ def _program(options: argparse.Namespace, output: TextIO) -> int:
     # Imports torch, which the other commands do without.
     from compat_shim.reports.observer import observed
 
-    name, *arguments = options.module or [options.script, *options.arguments]
     process = os.getpid()
-    if not zipped():
-        # Before a child defines its ops: what it inherits otherwise reaches it only when they are there.
-        os.environ.update(launch.environment({}))
-    with observed() as observer:
-        code = script.run(name, arguments, module=bool(options.module))
+    with _children_active(), observed() as observer:
+        code = script.run(options.module or options.script, options.arguments, module=bool(options.module))
         if os.getpid() != process:
             _end_fork(code)
     explanation = observer.explanation()
@@ -94,12 +111,34 @@ def _program(options: argparse.Namespace, output: TextIO) -> int:
     return code
 
 
+@contextlib.contextmanager
+def _children_active() -> Iterator[None]:
+    """Let the program's children be active from their first line, as those of ``run`` are.
+
+    What they inherit otherwise reaches them when their main module has defined its ops.
+    """
+    before = dict(os.environ)
+    given = {} if zipped() else launch.environment({})
+    os.environ.update(given)
+    try:
+        yield
+    finally:
+        for name in given:
+            if name in before:
+                os.environ[name] = before[name]
+            else:
+                os.environ.pop(name, None)
+
+
 def _end_fork(code: int) -> NoReturn:
     """End a child that the program has forked: the explanation and the cache are its parent's."""
-    atexit._run_exitfuncs()
-    for stream in filter(None, (sys.stdout, sys.stderr)):
-        stream.flush()
-    os._exit(code)
+    try:
+        atexit._run_exitfuncs()
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None and not stream.closed:
+                stream.flush()
+    finally:
+        os._exit(code & 0xFF)
 
 
 def _output(options: argparse.Namespace) -> TextIO:
@@ -115,7 +154,7 @@ def _output(options: argparse.Namespace) -> TextIO:
     sys.stdout.flush()
     try:
         alone = os.dup(sys.stdout.fileno())
-    except OSError:  # no file
+    except (OSError, AttributeError):  # no file
         return sys.stdout
     if options.json:
         os.dup2(2, 1)

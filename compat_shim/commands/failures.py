@@ -57,7 +57,8 @@ def unbroken(run: Callable[[], int]) -> int:
         try:
             return run()
         finally:
-            print(end="", flush=True)  # now, so that a closed pipe is met here
+            if sys.stdout is not None and not sys.stdout.closed:
+                sys.stdout.flush()  # now, so that a closed pipe is met here
     except BrokenPipeError:
         # What is left to write would fail once more at the end of the process.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

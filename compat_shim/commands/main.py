@@ -33,7 +33,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _main(arguments: Sequence[str] | None) -> int:
     parser = _parser()
-    options = parser.parse_args(arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    words, of_program = explain.split(words) if words[:1] == ["explain"] else (words, [])
+    options = parser.parse_args(words)
+    if of_program:
+        options.arguments = of_program
     if options.command is None:
         parser.print_help()
         return DONE

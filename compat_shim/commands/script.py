@@ -58,6 +58,7 @@ def run(name: str, arguments: Sequence[str], module: bool) -> int:
     """
     sys.argv = ["-m" if module else name, *arguments]
     started = False
+    raised: BaseException | None = None
     try:
         spec, file, code = _of_module(name) if module else _of_path(name)
         main = _main(spec, file)
@@ -68,10 +69,12 @@ def run(name: str, arguments: Sequence[str], module: bool) -> int:
     except BaseException as error:
         if not started and isinstance(error, (OSError, ImportError)) and _own(error.__traceback__) is None:
             raise Failure(_why(name, error, module)) from error
-        own = _own(error.__traceback__)
-        sys.excepthook(type(error), error.with_traceback(own), own)
-        return _ended(INTERRUPTED if isinstance(error, KeyboardInterrupt) else FOUND_WRONG)
-    return _ended(DONE)
+        raised = error.with_traceback(_own(error.__traceback__))
+    if raised is None:
+        return _ended(DONE)
+    sys.last_type, sys.last_value, sys.last_traceback = type(raised), raised, raised.__traceback__
+    sys.excepthook(type(raised), raised, raised.__traceback__)
+    return _ended(INTERRUPTED if isinstance(raised, KeyboardInterrupt) else FOUND_WRONG)
 
 
 def _main(spec: ModuleSpec | None, file: str) -> ModuleType:
@@ -79,8 +82,9 @@ def _main(spec: ModuleSpec | None, file: str) -> ModuleType:
     attributes = {
         "__annotations__": {},
         "__builtins__": builtins,
+        "__cached__": None if spec is None else spec.cached,
         "__file__": file,
-        "__loader__": SourceFileLoader("__main__", file) if spec is None else spec.loader,
+        "__loader__": _loader(file) if spec is None else spec.loader,
         "__package__": None if spec is None else spec.parent,
         "__spec__": spec,
     }
@@ -98,18 +102,27 @@ def _of_path(name: str) -> tuple[ModuleSpec | None, str, CodeType]:
         if spec is None:
             raise ImportError(f"can't find '__main__' module in {name!r}")
         return spec, str(spec.origin), _code(spec)
-    sys.path.insert(0, os.path.dirname(os.path.realpath(path)))
-    if path.endswith(".pyc"):
-        compiled = SourcelessFileLoader("__main__", path).get_code("__main__")
-        assert compiled is not None
-        return None, path, compiled
-    loader = SourceFileLoader("__main__", path)
-    return None, path, loader.source_to_code(loader.get_data(path), path)
+    _put_first(os.path.dirname(os.path.realpath(path)))
+    loader = _loader(path)
+    if isinstance(loader, SourceFileLoader):
+        return None, path, loader.source_to_code(loader.get_data(path), path)
+    compiled = loader.get_code("__main__")
+    assert compiled is not None  # or it has raised
+    return None, path, compiled
+
+
+def _loader(path: str) -> SourceFileLoader | SourcelessFileLoader:
+    return (SourcelessFileLoader if path.endswith(".pyc") else SourceFileLoader)("__main__", path)
+
+
+def _put_first(folder: str) -> None:
+    if not getattr(sys.flags, "safe_path", False):  # Python 3.11 on
+        sys.path.insert(0, folder)
 
 
 def _of_module(name: str) -> tuple[ModuleSpec, str, CodeType]:
     """What ``python -m NAME`` runs."""
-    sys.path.insert(0, os.getcwd())
+    _put_first(os.getcwd())
     spec = _find(name)
     if spec.submodule_search_locations is not None:
         spec = _find(f"{name}.__main__", f"; {name!r} is a package and cannot be directly executed")
@@ -137,17 +150,22 @@ def _code(spec: ModuleSpec) -> CodeType:
 def _ended(code: int) -> int:
     """Wait for the program's threads, as Python does before it calls what ``atexit`` knows."""
     while True:
-        # Those of a pool wait for that moment themselves.
-        pools = getattr(sys.modules.get("concurrent.futures.thread"), "_threads_queues", {})
-        rest = [one for one in threading.enumerate() if not (one.daemon or one in pools)]
+        rest = [one for one in threading.enumerate() if not (one.daemon or one in _of_pools())]
         others = [one for one in rest if one not in (threading.current_thread(), threading.main_thread())]
         if not others:
             return code
         try:
             for thread in others:
                 thread.join()
-        except KeyboardInterrupt:
-            return INTERRUPTED
+        except KeyboardInterrupt:  # Python goes on to end, too
+            return code
+
+
+def _of_pools() -> set[Any]:
+    """The threads of executors, which end only when Python tells them that it ends."""
+    queues = getattr(sys.modules.get("concurrent.futures.thread"), "_threads_queues", {})
+    wakeups = getattr(sys.modules.get("concurrent.futures.process"), "_threads_wakeups", {})
+    return {*queues, *wakeups}
 
 
 def _exit_code(code: Any) -> int:

@@ -76,9 +76,25 @@ def exact_copy(tensor: torch.Tensor) -> torch.Tensor:
     return copy
 
 
-def random_like(tensor: torch.Tensor) -> torch.Tensor:
-    """Random numbers in the layout and of the dtype of ``tensor``, which :func:`has_fractions`."""
-    return empty_like(tensor).copy_(torch.randn(tensor.shape, device=tensor.device))
+def shuffled(tensor: torch.Tensor) -> torch.Tensor:
+    """The numbers of ``tensor`` in random order and its layout; from 0 to 1 where they are all equal.
+
+    Args:
+        tensor: of a dtype that :func:`has_fractions`, not empty. An expanded one stays expanded.
+    """
+    base = tensor[tuple(slice(0, 1) if stride == 0 else slice(None) for stride in tensor.stride())]
+    numbers = base.reshape(-1)
+    exact = numbers.float() if tensor.dtype.itemsize == 1 else numbers  # fp8 has no comparison
+    if bool((exact == exact[0]).all()):
+        numbers = torch.rand(numbers.shape, dtype=_drawn(tensor.dtype), device=tensor.device)
+    else:
+        numbers = exact[torch.randperm(len(exact), device=tensor.device)]
+    return empty_like(base).copy_(numbers.view(base.shape)).expand(tensor.shape)
+
+
+def _drawn(dtype: torch.dtype) -> torch.dtype:
+    """A dtype that torch can draw random numbers of, for one that has fractions."""
+    return torch.float32 if dtype.itemsize == 1 else dtype
 
 
 def has_fractions(dtype: torch.dtype) -> bool:

@@ -150,7 +150,7 @@ def _in_place(pair: pairing.Pair, inputs: dict[str, Any], buffers: dict[str, tor
 def _is_wrong_apart(pair: pairing.Pair, inputs: dict[str, Any], expected: list[torch.Tensor]) -> bool:
     """Whether the out kernel writes something else than expected to buffers of its own, too."""
     found = written(pair, inputs, expected)
-    return found is None or any(map(comparing.difference, found, expected))
+    return found is not None and any(map(comparing.difference, found, expected))
 
 
 def _differs_from_itself(pair: pairing.Pair, inputs: dict[str, Any], expected: list[torch.Tensor]) -> bool:

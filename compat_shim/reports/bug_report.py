@@ -43,7 +43,8 @@ def _lines(status: Status) -> Iterator[str]:
 
 def _tells(name: str, value: str) -> bool:
     # Torch sets the folder of its cache itself, with the user's name in it.
-    return name.startswith(_TELLING) and not re.search(r"[/\\]torchinductor_[^/\\]*$", value)
+    own = name == "TORCHINDUCTOR_CACHE_DIR" and re.search(r"[/\\]torchinductor_[^/\\]*$", value)
+    return name.startswith(_TELLING) and not own
 
 
 def without_home(text: str) -> str:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import compat_shim
-from compat_shim.out_variant import check_kernels, contract, in_place, pairing, reuse
+from compat_shim.out_variant import check_kernels, comparing, contract, in_place, pairing, reuse
 from compat_shim.out_variant.lowering import cache_key
 from compat_shim.out_variant.lowering.emission import checked
 from compat_shim.patching.errors import KernelContractError
@@ -228,6 +228,35 @@ def test_each_floating_point_input_is_random_not_only_the_one_that_is_written_to
     op = kernels(library, affine, lambda x, y: x * 1.5 + x * y)
     compat_shim.may_reuse_input(f"{library.ns}::g", {"out": "x"})
     assert "may not be called with its input 'x'" in in_place_of(op, *ZEROS)
+    assert "may not be called with its input 'x'" in in_place_of(op, ZEROS[0], torch.zeros(1).expand(6))
+
+
+def test_numbers_in_random_order_stay_in_the_layout_and_the_op_s_domain() -> None:
+    torch.manual_seed(0)
+    for dtype in (torch.float32, torch.bfloat16, torch.float8_e4m3fn, torch.complex64, torch.complex128):
+        whole = torch.arange(24.0).to(dtype).view(4, 6)
+        for x in (whole, whole.t(), whole[:, :3], whole[:, :1].expand(4, 5), whole[0, 1]):
+            found = comparing.shuffled(x)
+            assert (found.shape, found.dtype) == (x.shape, dtype)
+            assert not comparing.other_layout(found, x)
+            if x.numel() > 1:
+                assert sorted(found.to(torch.complex64).real.flatten().tolist()) == sorted(
+                    x.to(torch.complex64).real.flatten().tolist()
+                )
+                assert comparing.difference(found, x)
+        equal = comparing.shuffled(torch.zeros(100).to(dtype)).to(torch.complex64)
+        assert len(set(equal.tolist())) > 9
+        assert 0 <= equal.real.min() <= equal.real.max() <= 1
+        assert not dtype.is_complex or equal.imag.abs().max() > 0
+
+
+def test_what_differs_by_itself_now_and_then_is_not_the_word_s_fault(library: Any) -> None:
+    flips = iter([1.0] * 3 + [2.0] + [1.0] * 100)
+
+    def write(x: torch.Tensor, y: torch.Tensor, out: torch.Tensor) -> None:
+        out.copy_(functional(x, y) * next(flips))
+
+    assert in_place_of(kernels(library, write), *ZEROS) == in_place.DIFFERS
 
 
 def test_integers_stay_as_they_are(library: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,6 @@ import torch
 from torch._dynamo.utils import counters
 
 import compat_shim
-from compat_shim.activation import BOOTSTRAP
 from compat_shim.commands.main import main
 from compat_shim.out_variant import lookalikes
 from compat_shim.reports.advice import ADVICE
@@ -116,7 +116,6 @@ def test_status_shows_the_pairs_and_the_tagged_overloads_that_are_in_none(output
 
 ONE_OP = """
 import contextlib, io, json, sys
-from compat_shim.activation import BOOTSTRAP
 from compat_shim.commands.main import main
 said = {}
 for op in sys.argv[2:]:
@@ -165,7 +164,8 @@ def test_every_decline_comes_with_what_to_change() -> None:
         (("no_such.py",), "no_such.py: No such file or directory; give the path of a Python file, or a module by -m"),
         (("-m", "no_such"), "No module named no_such; give a module that `python -m` can run"),
         (("--op", "explained::no_such"), "there is no op explained::no_such in this process; --import the module or"),
-        (("-o", "no_such/file", "no_such.py"), "-o no_such/file: No such file or directory"),
+        (("-o", "no_such/file", __file__), "-o no_such/file: No such file or directory"),
+        (("-o", __file__, __file__), f"-o {__file__}: it is the program; give another file"),
     ],
 )
 def test_what_cannot_be_run_is_one_line_that_says_what_to_do(
@@ -186,11 +186,13 @@ def test_the_text_can_be_written_to_a_file_and_is_of_a_module_too(
     monkeypatch.setattr(sys, "argv", sys.argv)
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.chdir(tmp_path)
+    before = dict(os.environ)
     for flag, said in ((("--json",), '{\n  "schema_version": 1,'), ((), "Inductor compiled no graph\n")):
         assert main(["explain", *flag, "-o", "said", "-m", "quiet_program"]) == 0
         monkeypatch.chdir(tmp_path)
         assert capfd.readouterr().out == "printed\n"
         assert (tmp_path / "said").read_text().startswith(said)
+        assert os.environ == before
 
 
 @pytest.mark.parametrize("words", [(), ("-m",), ("--op", "ns::f", "script.py"), ("--op", "ns::f", "-m", "module")])
@@ -245,6 +247,7 @@ def late():
     torch.compile(lambda x: torch.ops.ended.twice(x))(torch.ones(3))  # naïve
 if os.fork() == 0:
     print("forked", flush=True)
+    sys.stdout.close()
     sys.exit(5)
 os.wait()
 threading.Thread(target=late).start()
@@ -261,7 +264,8 @@ def test_the_text_comes_once_all_is_done_and_where_the_command_was_told(
     env = {"PYTHONIOENCODING": "ascii", "TMPDIR": str(cache)}
     cache.mkdir()
     said = run_command(*COMMAND, "--all", str(program), env=env).stdout.splitlines()
-    assert said[:3] == [BOOTSTRAP, "forked", "compiled graphs: 1; calls of custom ops: 1; lowered: 0"]
+    assert said[0].endswith(os.path.join("activation", "bootstrap"))
+    assert said[1:3] == ["forked", "compiled graphs: 1; calls of custom ops: 1; lowered: 0"]
     assert any("na\\xefve" in line for line in said), said
     off = run_command(*COMMAND, str(program), env={**env, "COMPAT_SHIM": "off"}).stdout.splitlines()
     assert off[2:] == [

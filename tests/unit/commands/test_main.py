@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from compat_shim._version import VERSION
+from compat_shim.commands import explain
 from support.workbench import fake_torch, python
 
 
@@ -165,3 +166,20 @@ def test_the_console_script_is_named_in_its_usage(tmp_path: Path) -> None:
     done = python(str(script), "run")
     assert done.returncode == 2
     assert done.stderr.startswith("usage: compat-shim run [options] -- COMMAND [ARGUMENT ...]")
+
+
+@pytest.mark.parametrize(
+    ("words", "program"),
+    [
+        ("--json -o f s.py -- a --json", "-- a --json"),
+        ("--import m --all -m mod -- -m x", "-- -m x"),
+        ("-mmod --op", "--op"),
+        ("s.py", ""),
+        ("--op ns::f", ""),
+        ("- a", "a"),
+        ("-m", ""),
+    ],
+)
+def test_what_stands_after_a_program_s_name_is_the_program_s(words: str, program: str) -> None:
+    own, found = explain.split(["explain", *words.split()])
+    assert (own + found, found) == (["explain", *words.split()], program.split())

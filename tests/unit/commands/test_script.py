@@ -59,10 +59,12 @@ ENDINGS = {
     "threading.Thread(target=lambda: (time.sleep(0.2), print('late'))).start()",
     "after a pool's": "import concurrent.futures, time\npool = concurrent.futures.ThreadPoolExecutor()\n"
     "pool.submit(lambda: (time.sleep(0.2), print('late')))",
+    "after a pool of processes": "import concurrent.futures\n"
+    "print(concurrent.futures.ProcessPoolExecutor(1).submit(abs, -1).result())",
     "in a folder of its own choice": "import os\nos.chdir('/')\nprint(__file__, open(__file__).readline())",
     "with what it defined in atexit": "import atexit, pickle\nclass C: pass\n"
     "atexit.register(lambda: print(pickle.dumps(C())))",
-    "with what Python gives it": "print(__name__, __package__, __spec__, __builtins__, type(__loader__))",
+    "with what Python gives it": "print(__name__, __package__, __spec__, __cached__, __builtins__, type(__loader__))",
 }
 
 
@@ -72,6 +74,23 @@ def test_it_prints_and_ends_as_under_python_and_its_traceback_is_its_own(ending:
     words = (str(folder / "program.py"), "--json", "-m", "x")
     ours, pythons = run(folder, *words), by_python(folder, *words)
     assert (ours.returncode, ours.stdout, ours.stderr) == (pythons.returncode, pythons.stdout, pythons.stderr)
+
+
+def test_what_comes_after_the_program_comes_after_its_threads(folder: Path) -> None:
+    program = f"import threading, time\n{ENDINGS['after its threads']}"
+    (folder / "program.py").write_text(program)
+    code = RUN.replace(
+        "sys.exit(script.run(name, arguments, module))", "script.run(name, arguments, module); print('then')"
+    )
+    assert python("-c", code, str(folder / "program.py")).stdout == "late\nthen\n"
+
+
+def test_a_link_to_a_program_finds_what_is_beside_the_program(folder: Path) -> None:
+    (folder / "program.py").write_text("import beside\nprint(__file__)\n")
+    link = folder / "package" / "link.py"
+    link.symlink_to(folder / "program.py")
+    ours, pythons = run(folder, str(link)), by_python(folder, str(link))
+    assert (ours.returncode, ours.stdout) == (pythons.returncode, pythons.stdout) == (0, f"{link}\n")
 
 
 def test_what_stands_for_stdin_is_told(folder: Path) -> None:

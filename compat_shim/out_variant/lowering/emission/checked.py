@@ -31,10 +31,14 @@ def checked(functional: OpOverload, out: OpOverload, /, *args: Any, **kwargs: An
     pair = pairing.find_pair(functional)
     if pair is None or pair.out != out or _is_capturing():
         return out(*args, **kwargs)
+    compares = _compared[out.name()] < FIRST_CALLS
+    tries = _in_place[out.name()] < FIRST_CALLS and bool(reuse.declared(pair))
+    if not (compares or tries):
+        return out(*args, **kwargs)
     arguments = schemas.by_name(out._schema.arguments, args, kwargs)
-    if _in_place[out.name()] < FIRST_CALLS and reuse.declared(pair):
+    if tries:
         _try_in_place(pair, arguments)
-    if _compared[out.name()] >= FIRST_CALLS:
+    if not compares:
         return out(*args, **kwargs)
     _compared[out.name()] += 1
     returned, not_compared = contract.call_and_compare(pair, arguments)

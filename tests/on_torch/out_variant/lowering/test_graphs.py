@@ -12,6 +12,7 @@ from torch._higher_order_ops.scan import scan
 from torch._inductor import config
 
 from compat_shim.out_variant.lowering import releases
+from compat_shim.release import within
 from support.checks import at_once, compile_and_compare, poisoned_allocations, same
 from support.graphs.program import HAS_SCAN
 from support.ops import Ops, define
@@ -137,6 +138,10 @@ def test_an_op_in_both_branches_of_cond_is_lowered(one: Ops, two: Ops) -> None:
         with poisoned_allocations():
             compile_and_compare(graph, sign * torch.rand(4, 6))
         assert counters["compat_shim"]["lowered"] == 4
+
+
+def test_scan_is_among_what_is_tested_where_inductor_takes_it() -> None:
+    assert HAS_SCAN is within(torch.__version__, "2.8", None)
 
 
 if HAS_SCAN:
