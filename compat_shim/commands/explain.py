@@ -117,17 +117,16 @@ def _children_active() -> Iterator[None]:
 
     What they inherit otherwise reaches them when their main module has defined its ops.
     """
-    before = dict(os.environ)
     given = {} if zipped() else launch.environment({})
+    before = {name: os.environ.get(name) for name, value in given.items() if os.environ.get(name) != value}
     os.environ.update(given)
     try:
         yield
     finally:
-        for name in given:
-            if name in before:
-                os.environ[name] = before[name]
-            else:
-                os.environ.pop(name, None)
+        for name, value in before.items():
+            if os.environ.get(name) == given[name]:  # the program may have its own by now
+                del os.environ[name]
+                os.environ.update({} if value is None else {name: value})
 
 
 def _end_fork(code: int) -> NoReturn:
