@@ -68,6 +68,13 @@ def empty_like(tensor: torch.Tensor) -> torch.Tensor:
     return torch.empty_strided(tensor.size(), tensor.stride(), dtype=tensor.dtype, device=tensor.device)
 
 
+def poisoned_like(tensor: torch.Tensor) -> torch.Tensor:
+    """:func:`empty_like`, with :func:`poison` in it."""
+    buffer = empty_like(tensor)
+    poison(buffer)
+    return buffer
+
+
 def exact_copy(tensor: torch.Tensor) -> torch.Tensor:
     """A copy with the same strides, also where these leave gaps."""
     copy = empty_like(tensor)
@@ -84,17 +91,12 @@ def shuffled(tensor: torch.Tensor) -> torch.Tensor:
     """
     base = tensor[tuple(slice(0, 1) if stride == 0 else slice(None) for stride in tensor.stride())]
     numbers = base.reshape(-1)
-    exact = numbers.float() if tensor.dtype.itemsize == 1 else numbers  # fp8 has no comparison
+    exact = numbers.float() if tensor.dtype.itemsize == 1 else numbers  # torch neither compares nor draws fp8
     if bool((exact == exact[0]).all()):
-        numbers = torch.rand(numbers.shape, dtype=_drawn(tensor.dtype), device=tensor.device)
+        numbers = torch.rand(exact.shape, dtype=exact.dtype, device=tensor.device)
     else:
         numbers = exact[torch.randperm(len(exact), device=tensor.device)]
     return empty_like(base).copy_(numbers.view(base.shape)).expand(tensor.shape)
-
-
-def _drawn(dtype: torch.dtype) -> torch.dtype:
-    """A dtype that torch can draw random numbers of, for one that has fractions."""
-    return torch.float32 if dtype.itemsize == 1 else dtype
 
 
 def has_fractions(dtype: torch.dtype) -> bool:

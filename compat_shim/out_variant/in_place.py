@@ -114,11 +114,9 @@ def _difference(
     """Call it in place; what is another then, in words, or nothing."""
     inputs = comparing.copy_of(values)
     inputs.update({name: comparing.exact_copy(values[name]) for name in shared.values()})
-    buffers = {}
-    for out, want in expected.items():
-        buffers[out] = inputs[shared[out]] if out in shared else comparing.empty_like(want)
-        if out not in shared:
-            comparing.poison(buffers[out])
+    buffers = {
+        out: inputs[shared[out]] if out in shared else comparing.poisoned_like(want) for out, want in expected.items()
+    }
     places = {out: comparing.place(buffer) for out, buffer in buffers.items()}
     with torch.no_grad(), contract.same_random_numbers(values):
         try:
